@@ -1,0 +1,80 @@
+"""The event as kube9 records it, and its id."""
+
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+PAIRS = [high + low for high in DIGITS for low in DIGITS]
+HASHES = len(PAIRS) ** 2  # what four characters of an id can tell apart
+TITLE_LENGTH = 200
+DESCRIPTION_LENGTH = 1000
+
+
+class Event(NamedTuple):
+    """An event of Kubernetes, ready to be stored. Times are ISO 8601 text; absent facts are None.
+
+    `namespace` and `name` are those of the Event object: with the cluster and `created_at` they are its identity.
+    Not the uid: an expired event may be created again under the same name and first time with another uid.
+    """
+
+    namespace: str
+    name: str
+    created_at: str
+    last_seen_at: str
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs
+    severity: str
+    title: str
+    description: str | None
+    object_kind: str | None
+    object_namespace: str | None
+    object_name: str | None
+    metadata: dict[str, Any]  # only what stands in no other field
+    reason: str | None
+    component: str | None
+    node: str | None
+    uid: str | None
+    event_type: str = "cluster"
+
+
+class Position(NamedTuple):
+    """Up to where a resource of a cluster has been read."""
+
+    resource: str
+    resource_version: str
+
+
+class Batch(NamedTuple):
+    """What is committed together: events, and the position that reading them reached."""
+
+    events: list[Event]
+    origin: str  # watch or import
+    cluster: str | None = None  # uid of kube-system; None where a dump does not tell
+    position: Position | None = None
+
+
+def event_id(created_at: str, namespace: str, name: str) -> str:
+    """The id of an event of Kubernetes: `evt_YYYYMMDD_HHMMSS_xxxxxx`.
+
+    The second and (as two characters) the millisecond of `created_at`, then four characters that are a hash of
+    namespace and name, so that every recorder and every import gives the same id.
+    """
+    day = created_at[:4] + created_at[5:7] + created_at[8:10]
+    clock = created_at[11:13] + created_at[14:16] + created_at[17:19]
+    number = int.from_bytes(blake2b(f"{namespace}/{name}".encode(errors="replace"), digest_size=8).digest()) % HASHES
+    return f"evt_{day}_{clock}_{PAIRS[int(created_at[20:23])]}{_four(number)}"
+
+
+def next_id(taken: str) -> str:
+    """The id to try when another event has this one: the next value of its hash."""
+    number = int(taken[-4:], 36)
+    return taken[:-4] + _four((number + 1) % HASHES)
+
+
+def cut(text: str, length: int) -> str:
+    """The text, cut to at most `length` characters, the last of them `…`."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _four(number: int) -> str:
+    high, low = divmod(number, len(PAIRS))
+    return PAIRS[high] + PAIRS[low]
