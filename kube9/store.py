@@ -1,0 +1,318 @@
+"""The database file: where it is, opening it to read or to write, and the migrations that make it.
+
+A reader creates nothing and changes nothing. A writer is made by `open_writer`, which brings a new file to the newest
+schema; `migrate` alone does that to an old one. Only SQLite ever opens the file: closing another descriptor of it in
+this process would drop SQLite's locks (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+"""
+
+import os
+
+from kube9 import errors, shipped, times
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
+else:
+    try:
+        import _sqlite3 as sqlite3  # the C part alone: `import sqlite3` adds datetime, 1.6 ms of a 16 ms query
+    except ImportError:  # another Python than CPython
+        import sqlite3
+
+APPLICATION_ID = 0x6B756239  # "kub9": tells our lineage from the TypeScript operator's, which numbers other things
+BUSY_TIMEOUT_S = 10.0
+READER_CACHE_KIB = 1024
+WRITER_CACHE_KIB = 10_000
+
+Connection = sqlite3.Connection
+Error = sqlite3.Error
+
+
+def database_path(option: str | None) -> str:
+    """Where the database is: the option (a file), else DB_PATH (a directory), else the place this machine uses.
+
+    In a cluster that is /data/kube9.db, elsewhere the user's data directory
+    (https://specifications.freedesktop.org/basedir-spec/latest/).
+    """
+    if option:
+        return os.path.abspath(option)
+    directory = os.environ.get("DB_PATH")
+    if not directory and "KUBERNETES_SERVICE_HOST" in os.environ:
+        directory = "/data"
+    if not directory:
+        home = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
+        directory = os.path.join(home, "kube9")
+    return os.path.abspath(os.path.join(directory, "kube9.db"))
+
+
+NOT_A_FILE = "--db names a file, DB_PATH the directory it lies in"
+RESTORE = "keep the file and start with a new one, or restore a copy"
+WHERE = "check the owner and mode of the file and its directory"
+# Primary result codes of SQLite (https://www.sqlite.org/rescode.html): our error, its message, what to do.
+SQLITE_ERRORS: tuple[tuple[str, type[errors.Kube9Error], str, str], ...] = (
+    ("SQLITE_NOTADB", errors.DataLoss, "not a database, or one that is damaged from its first page", RESTORE),
+    ("SQLITE_CORRUPT", errors.DataLoss, "the database is damaged", RESTORE),
+    ("SQLITE_CANTOPEN", errors.Unavailable, "cannot open the database", "is its directory there, and may this user use it?"),
+    ("SQLITE_BUSY", errors.Unavailable, "the database is locked", "another process is writing, try again"),
+    ("SQLITE_LOCKED", errors.Unavailable, "the database is locked", "another process is writing, try again"),
+    ("SQLITE_INTERRUPT", errors.DeadlineExceeded, "the time limit passed", "ask for less, or raise --timeout"),
+    ("SQLITE_NOMEM", errors.Unavailable, "the query needs more memory than it may use", "ask for less"),
+    ("SQLITE_READONLY", errors.PermissionDenied, "the database may not be written", WHERE),
+    ("SQLITE_PERM", errors.PermissionDenied, "access to the database was refused", WHERE),
+    ("SQLITE_AUTH", errors.PermissionDenied, "the statement is not allowed", "only SELECT is"),
+    ("SQLITE_FULL", errors.Unavailable, "the disk is full", "free some space"),
+    ("SQLITE_IOERR", errors.Unavailable, "the disk did not answer", "look at the system's log"),
+)
+
+
+class Reader:
+    """One read-only look at a database, as a context manager.
+
+    Without a -wal file nobody writes, and the file is opened immutable, because a plain read-only open of a WAL
+    database would create -wal and -shm and leave them behind. `changed()` tells afterwards whether a writer came
+    meanwhile; what was read is then to be read again.
+    """
+
+    def __init__(self, path: str, timeout_s: float = BUSY_TIMEOUT_S) -> None:
+        self.path = path
+        self._before = _look(path)
+        self.immutable = self._before[2] is None
+        mode = "immutable=1" if self.immutable else "mode=ro"
+        self.connection = _connect(path, f"?{mode}", min(timeout_s, BUSY_TIMEOUT_S))
+        try:
+            for pragma in (f"cache_size=-{READER_CACHE_KIB}", "query_only=1"):
+                self.connection.execute(f"PRAGMA {pragma}")
+            version = schema_version(self.connection, path)
+        except sqlite3.Error as error:
+            self.connection.close()
+            raise translate(error, path) from error
+        except errors.Kube9Error:
+            self.connection.close()
+            raise
+        if version < newest_version():
+            self.connection.close()
+            raise errors.FailedPrecondition(
+                f"database at schema version {version}, this kube9 needs {newest_version()}",
+                f"{path}: `kube9 serve` migrates it when it starts, or run `kube9 db migrate --db {path}`",
+            )
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    def changed(self) -> bool:
+        """Whether an immutable file was written while it was read."""
+        return self.immutable and _look(self.path) != self._before
+
+
+def open_reader(path: str, timeout_s: float = BUSY_TIMEOUT_S) -> Reader:
+    """Open the database to read.
+
+    Raises:
+        Unavailable: there is none, or it cannot be opened.
+        PermissionDenied: the user may not read it.
+        DataLoss: the file is damaged or no database.
+        FailedPrecondition: another program's database, or an older schema.
+    """
+    return Reader(path, timeout_s)
+
+
+def open_writer(path: str) -> Connection:
+    """Open the database to write, making it when there is none.
+
+    A file at an older schema is refused: `migrate` is for `serve` and `kube9 db migrate`. Raises as `open_reader`
+    does, and Unavailable when the directory cannot be made or written.
+    """
+    connection = _writer(path)
+    try:
+        version = schema_version(connection, path, new_is_zero=True)
+        if version == 0:
+            _create(connection, path)
+        elif version < newest_version():
+            raise errors.FailedPrecondition(
+                f"database at schema version {version}, this kube9 writes {newest_version()}",
+                f"{path}: run `kube9 db migrate --db {path}`, or let `kube9 serve` do it when it starts",
+            )
+        elif version > newest_version():
+            raise _too_new(path, version)
+        return connection
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise translate(error, path) from error
+        raise
+
+
+def migrate(path: str) -> tuple[int, int]:
+    """Bring the database to the newest schema, each migration in one transaction with its row in schema_version.
+
+    Returns: the versions before and after.
+
+    Raises:
+        FailedPrecondition: the file is newer than this program, or another program's.
+        Internal: a migration failed and was rolled back; says which file and statement.
+    """
+    connection = _writer(path)
+    try:
+        before = schema_version(connection, path, new_is_zero=True)
+        if before == 0:
+            _create(connection, path)
+        elif before > newest_version():
+            raise _too_new(path, before)
+        else:
+            _apply(connection, path, before)
+        return before, newest_version()
+    except sqlite3.Error as error:
+        raise translate(error, path) from error
+    finally:
+        connection.close()
+
+
+def migrations() -> list[tuple[int, str, str]]:
+    """The numbered migrations as (version, file name, SQL), in order. Raises Internal for a gap or a duplicate."""
+    directory = shipped.path("schema")
+    found = []
+    for name in sorted(name for name in os.listdir(directory) if name.endswith(".sql")):
+        with open(os.path.join(directory, name), encoding="utf-8") as file:
+            found.append((int(name[:4]), name, file.read()))
+    if [version for version, _, _ in found] != list(range(1, len(found) + 1)):
+        raise errors.Internal("the migrations are not numbered 1, 2, 3 …", f"{directory}: {[name for _, name, _ in found]}")
+    return found
+
+
+def newest_version() -> int:
+    """The schema version that this program writes: how many migrations there are."""
+    return sum(name.endswith(".sql") for name in os.listdir(shipped.path("schema")))
+
+
+def schema_version(connection: Connection, path: str, new_is_zero: bool = False) -> int:
+    """The schema version of an open database; 0 for a file without tables where `new_is_zero`."""
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if application_id == APPLICATION_ID and "schema_version" in tables:
+        return int(connection.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()[0])
+    if not tables and new_is_zero:
+        return 0
+    if not tables:
+        raise errors.Unavailable("the database is empty", f"{path}: `kube9 serve` or `kube9 import` fills it")
+    if {"schema_version", "events"} <= tables:
+        raise errors.FailedPrecondition(
+            "a database of the TypeScript operator, whose schema versions mean something else",
+            f"{path}: give kube9 a file of its own; this one stays as it is",
+        )
+    raise errors.FailedPrecondition("another program's database", f"{path}: give kube9 a file of its own with --db")
+
+
+def translate(error: Exception, path: str) -> errors.Kube9Error:
+    """The error of ours for an error of SQLite's."""
+    name = getattr(error, "sqlite_errorname", "SQLITE_ERROR")
+    for prefix, kind, message, advice in SQLITE_ERRORS:
+        if name.startswith(prefix):
+            return kind(message, f"{path}: {error} ({name}); {advice}")
+    return errors.Internal("SQLite refused a statement", f"{path}: {error} ({name})")
+
+
+def _too_new(path: str, version: int) -> errors.FailedPrecondition:
+    return errors.FailedPrecondition(
+        f"database at schema version {version}, newer than this kube9 knows ({newest_version()})",
+        f"{path}: this kube9 can query it but not write it; update kube9",
+    )
+
+
+def _look(path: str) -> tuple[int, int, tuple[int, int] | None]:
+    """What tells that a file was written: its time and size, and those of its -wal."""
+    try:
+        main = os.stat(path)
+    except FileNotFoundError:
+        raise errors.Unavailable(
+            "no database", f"{path} does not exist: `kube9 serve` or `kube9 import FILE` makes it, --db names another"
+        ) from None
+    except PermissionError:
+        raise errors.PermissionDenied("may not look at the database", f"{path}: check the mode of its directory") from None
+    except (OSError, ValueError) as error:
+        raise errors.Unavailable("cannot open the database", f"{path}: {error}") from None
+    if not os.path.isfile(path):
+        raise errors.Unavailable("not a file", f"{path}: {NOT_A_FILE}")
+    if not os.access(path, os.R_OK):
+        raise errors.PermissionDenied("may not read the database", f"{path}: {WHERE}")
+    try:
+        wal = os.stat(path + "-wal")
+    except OSError:
+        return main.st_mtime_ns, main.st_size, None
+    return main.st_mtime_ns, main.st_size, (wal.st_mtime_ns, wal.st_size)
+
+
+def _connect(path: str, query: str, timeout_s: float) -> Connection:
+    quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    try:
+        return sqlite3.connect(
+            f"file:{quoted}{query}", timeout=timeout_s, isolation_level=None, check_same_thread=False, uri=True
+        )
+    except sqlite3.Error as error:
+        raise translate(error, path) from error
+
+
+def _writer(path: str) -> Connection:
+    make_directory(path)
+    if os.path.isdir(path):
+        raise errors.Unavailable("not a file", f"{path}: {NOT_A_FILE}")
+    connection = _connect(path, "?mode=rwc", BUSY_TIMEOUT_S)
+    try:
+        for pragma in ("synchronous=NORMAL", "foreign_keys=ON", f"cache_size=-{WRITER_CACHE_KIB}", "temp_store=MEMORY"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        connection.close()
+        raise translate(error, path) from error
+    return connection
+
+
+def make_directory(path: str) -> None:
+    """Make the directory that a database file is to lie in. Raises PermissionDenied and Unavailable."""
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+    except OSError as error:
+        kind = errors.PermissionDenied if isinstance(error, PermissionError) else errors.Unavailable
+        raise kind("cannot make the directory of the database", f"{path}: {error.strerror}") from None
+
+
+def _create(connection: Connection, path: str) -> None:
+    # These three are fixed by the first table, so they come before it.
+    connection.execute("PRAGMA page_size=4096")
+    connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+    connection.execute("PRAGMA journal_mode=WAL")
+    _apply(connection, path, 0)
+
+
+def _apply(connection: Connection, path: str, version: int) -> None:
+    for number, name, sql in migrations()[version:]:
+        connection.execute("BEGIN IMMEDIATE")
+        statement = ""
+        try:
+            if number <= schema_version(connection, path, new_is_zero=True):
+                connection.execute("ROLLBACK")  # another process came first
+                continue
+            for statement in _statements(sql):
+                connection.execute(statement)
+            connection.execute(
+                "INSERT INTO schema_version (version, applied_at, description) VALUES (?, ?, ?)",
+                (number, times.iso(times.now_ms()), name[5:-4].replace("_", " ")),
+            )
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise errors.Internal(f"migration {name} failed and was rolled back", f"{path}: {error} in: {statement}") from error
+
+
+def _statements(sql: str) -> list[str]:
+    """The statements of a script. Python's `executescript` would commit the open transaction first."""
+    found, part = [], ""
+    for piece in sql.split(";")[:-1]:
+        part += piece + ";"
+        if sqlite3.complete_statement(part):
+            found.append(part.strip())
+            part = ""
+    return found
