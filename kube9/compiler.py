@@ -1,0 +1,340 @@
+"""Spec to plan: builds the SQL of every query, checks it, and refuses a wrong spec with all its problems at once.
+
+Columns are resolved against the schema that schema/*.sql really makes, on an empty database in memory, and SQLite
+itself prepares every statement there. Values are no part of the SQL: a piece of a WHERE clause is there only when its
+value is given (`:x IS NULL OR …` would defeat the indexes), so the plan holds pieces, and `query` joins them.
+"""
+
+import sqlite3
+from typing import Any
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ParseError, SqlglotError
+
+from kube9 import plan, store
+from kube9.declared import Document, Location, nearest
+from kube9.query import statement
+from kube9.spec import CELLS, SCALARS, Filter, Message, Query, Spec, page_message, read, table_cell
+
+CONTEXT = ("now", "program_version", "database_path", "database_size_bytes")  # parameters that every `sql:` may use
+RESERVED = {"limit", "offset", "db", "format", "timeout", "help", "version"}  # option names that are taken
+OPERATIONS = {"=": exp.EQ, ">=": exp.GTE, ">": exp.GT, "<=": exp.LTE, "<": exp.LT}
+FORBIDDEN = (exp.DDL, exp.DML, exp.Command, exp.Pragma, exp.Attach, exp.Detach, exp.Transaction, exp.Set)
+FILTERS = "{filters}"
+
+
+def compile_text(name: str, text: str, key: str) -> dict[str, Any]:
+    """Compile the text of a spec to a plan with the given key. Raises SpecError with every problem."""
+    spec, document = read(name, text)
+    with Schema() as schema:
+        compiled = _Compiler(spec, document, schema).compile()
+    document.check()
+    return {"format": plan.FORMAT, "key": key, "types": dict(spec.types), **compiled}
+
+
+class Schema:
+    """The tables as the migrations make them, in an empty database in memory."""
+
+    def __init__(self) -> None:
+        self.connection = sqlite3.connect(":memory:")
+        for _, _, sql in store.migrations():
+            self.connection.executescript(sql)
+        self.tables: dict[str, dict[str, bool]] = {}  # table -> column -> may be null
+        for (table,) in self.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            columns = self.connection.execute("SELECT name, [notnull], pk FROM pragma_table_info(?)", (table,))
+            self.tables[table] = {column: not (notnull or pk) for column, notnull, pk in columns}
+
+    def __enter__(self) -> "Schema":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    def refusal(self, sql: str) -> str | None:
+        """What SQLite says against a statement; None when it accepts it."""
+        try:
+            names = {node.name: None for node in sqlglot.parse_one(sql, dialect="sqlite").find_all(exp.Placeholder)}
+            self.connection.execute(f"EXPLAIN {sql}", names)
+        except (sqlite3.Error, SqlglotError) as error:
+            return str(error).partition("\n")[0]
+        return None
+
+
+class _Compiler:
+    def __init__(self, spec: Spec, document: Document, schema: Schema) -> None:
+        self.spec, self.document, self.schema = spec, document, schema
+        self.messages: dict[str, Any] = {}
+
+    def compile(self) -> dict[str, Any]:
+        for name, message in self.spec.messages.items():
+            self._message(name, message, ("messages", name))
+        queries = {name: self._query(name, query) for name, query in self.spec.queries.items()}
+        self._groups()
+        return {"messages": self.messages, "queries": queries, "options": plan.OPTIONS}
+
+    def _groups(self) -> None:
+        for name in self.spec.queries:
+            group, _, rest = name.partition(" ")
+            if rest and group in self.spec.queries:
+                self.document.problem(("queries", name), f'"{group}" is a query, so it cannot be a group too', name)
+
+    def _message(self, name: str, message: Message, location: Location) -> None:
+        columns = self.schema.tables.get(message.table or "")
+        if message.table and columns is None:
+            problem = f'no table "{message.table}"{nearest(message.table, self.schema.tables)}'
+            self.document.problem((*location, "from"), problem, name)
+        fields = {}
+        for field_name, field in message.fields.items():
+            at = (*location, "fields", field_name)
+            self._type(field.type, (*at, "type"), name)
+            column = field.column or field_name
+            if field.sql:
+                self._expression(field.sql, message.table, (*at, "sql"), name)
+            elif columns is not None and column not in columns:
+                self._no_column(column, message.table or "", at, name)
+            nullable = bool(field.sql) or columns is None or columns.get(column, True)
+            fields[field_name] = {"type": field.type, "doc": field.doc, "nullable": nullable and field.type != "json"}
+        self.messages[name] = {"doc": message.doc, "plural": message.plural or name.lower() + "s", "fields": fields}
+
+    def _type(self, name: str, location: Location, subject: str) -> None:
+        known = [*SCALARS, *self.spec.types]
+        if name not in known:
+            self.document.problem(location, f'no type "{name}"{nearest(name, known)}', subject)
+
+    def _no_column(self, column: str, table: str, location: Location, subject: str) -> None:
+        problem = f'no column "{column}" in {table}{nearest(column, self.schema.tables.get(table, {}))}'
+        self.document.problem(location, problem, subject)
+
+    def _query(self, name: str, query: Query) -> dict[str, Any]:
+        at: Location = ("queries", name)
+        paged, message_name = page_message(query.returns)
+        if query.fields is not None:
+            if message_name in self.spec.messages:
+                self.document.problem((*at, "fields"), f"{message_name} has its fields under messages already", name)
+            self._message(message_name, Message(fields=query.fields), at)
+        message = self.messages.get(message_name)
+        if message is None:
+            problem = f'no message "{message_name}"{nearest(message_name, self.messages)}'
+            self.document.problem((*at, "returns"), problem, name)
+            return {}
+        declared = self.spec.messages.get(message_name)
+        table = declared.table if declared else None
+        if query.page and not paged:
+            self.document.problem((*at, "page"), "a page needs `returns: page of …`", name)
+        compiled: dict[str, Any] = {
+            "name": name,
+            "summary": query.summary,
+            "description": query.description,
+            "examples": list(query.examples),
+            "message": message_name,
+            "fields": list(message["fields"]),
+            "params": self._params(name, query, declared, paged),
+            "table": self._table(name, query, message),
+            "paged": paged,
+        }
+        if query.sql:
+            compiled |= self._sql_query(name, query, list(message["fields"]))
+        elif table in self.schema.tables and declared:
+            compiled |= self._table_query(name, query, declared, str(table))
+        else:
+            self.document.problem(at, f"needs `sql`, because {message_name} is from no table", name)
+        return compiled
+
+    def _params(self, name: str, query: Query, message: Message | None, paged: bool) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        taken: dict[str, str] = {}
+        for part, filters in (("arguments", query.arguments), ("filters", query.filters)):
+            for option, declared in filters.items():
+                at = ("queries", name, part, option)
+                type_name = declared.type or self._column_type(declared.column, message)
+                self._type(type_name, (*at, "type"), name)
+                if declared.after and declared.after not in query.filters:
+                    problem = f'no filter "{declared.after}"{nearest(declared.after, query.filters)}'
+                    self.document.problem((*at, "after"), problem, name)
+                flags = [f"--{option}", *declared.flags] if part == "filters" else []
+                for flag in flags:
+                    if flag in taken or flag.lstrip("-") in RESERVED:
+                        other = taken.get(flag, "every query")
+                        self.document.problem(at, f"the option {flag} is taken by {other}", name)
+                    taken[flag] = f'"{option}"'
+                params[option.replace("-", "_")] = plan.param(
+                    type_name,
+                    doc=declared.doc,
+                    flags=flags,
+                    choices=self.spec.types.get(type_name),
+                    many=declared.op == "in",
+                    after=declared.after and declared.after.replace("-", "_"),
+                )
+        if paged:
+            page = query.page
+            default, most = (page.default, page.max) if page else (50, 1000)
+            params["limit"] = plan.param(
+                "integer", doc="at most so many rows", flags=["--limit"], default=default, bounds=[1, most]
+            )
+            params["offset"] = plan.param(
+                "integer", doc="leave out so many rows first", flags=["--offset"], default=0, bounds=[0, 2**62]
+            )
+        return params
+
+    def _column_type(self, column: str, message: Message | None) -> str:
+        for field_name, field in message.fields.items() if message else ():
+            if not field.sql and (field.column or field_name) == column:
+                return field.type
+        return "string"
+
+    def _table(self, name: str, query: Query, message: dict[str, Any]) -> list[Any]:
+        cells = []
+        for header, text in query.table.items():
+            cell = table_cell(text)
+            if cell is None:
+                forms = ", ".join(f"{form}({', '.join('abc'[:count])})" for form, count in CELLS.items())
+                self.document.problem(
+                    ("queries", name, "table", header), f'"{text}" is neither a field nor one of {forms}', name
+                )
+                continue
+            for field in cell[1]:
+                if field not in message["fields"]:
+                    problem = f'no field "{field}" in the answer{nearest(field, message["fields"])}'
+                    self.document.problem(("queries", name, "table", header), problem, name)
+            cells.append([header, *cell])
+        return cells or [[field.upper(), "", [field]] for field in message["fields"]]
+
+    def _table_query(self, name: str, query: Query, message: Message, table: str) -> dict[str, Any]:
+        at: Location = ("queries", name)
+        columns = self.schema.tables[table]
+        where = self._pieces(name, query, columns, table)
+        fixed = self._expression(query.where, table, (*at, "where"), name) if query.where else None
+        projections = [
+            exp.alias_(sqlglot.parse_one(field.sql, dialect="sqlite") if field.sql else exp.column(field.column or key), key)
+            for key, field in message.fields.items()
+        ]
+        order = []
+        for index, entry in enumerate(query.order):
+            column = entry.removeprefix("-")
+            if column not in columns:
+                self._no_column(column, table, (*at, "order", index), name)
+            order.append(exp.Ordered(this=exp.column(column), desc=entry.startswith("-")))
+        base = exp.select(*projections).from_(table)
+        count = exp.select(exp.Count(this=exp.Star())).from_(table)
+        if fixed is not None:
+            base, count = base.where(fixed), count.where(fixed)
+        ordering = f" {exp.Order(expressions=order).sql('sqlite')}" if order else ""
+        compiled = {"select": base.sql("sqlite"), "count": count.sql("sqlite"), "where": where, "tail": ordering, "context": []}
+        self._prepare(name, compiled | {"fixed": fixed is not None, "params": {}}, at)
+        return compiled | {"fixed": fixed is not None}
+
+    def _pieces(self, name: str, query: Query, columns: dict[str, bool] | None, table: str) -> list[Any]:
+        """For each filter its condition, cut where the value's parameter goes: [name, before, after]."""
+        pieces = []
+        for part, filters in (("arguments", query.arguments), ("filters", query.filters)):
+            for option, declared in filters.items():
+                if columns is not None and declared.column not in columns:
+                    self._no_column(declared.column, table, ("queries", name, part, option, "column"), name)
+                    continue
+                pieces.append([option.replace("-", "_"), *_condition(declared)])
+        return pieces
+
+    def _sql_query(self, name: str, query: Query, fields: list[str]) -> dict[str, Any]:
+        at: Location = ("queries", name, "sql")
+        text = str(query.sql).strip().rstrip(";")
+        for key in ("where", "order"):
+            if getattr(query, key):
+                self.document.problem(("queries", name, key), "belongs into `sql`, which this query has", name)
+        tree = self._select(text.replace(FILTERS, "1"), at, name)
+        if tree is None:
+            return {}
+        given = {node.name for node in tree.find_all(exp.Placeholder)}
+        options = {option.replace("-", "_") for option in (*query.arguments, *query.filters)}
+        for unknown in sorted(given - options - set(CONTEXT)):
+            self.document.problem(at, f'no parameter ":{unknown}"{nearest(unknown, [*options, *CONTEXT])}', name)
+        if options - given and FILTERS not in text:
+            self.document.problem(at, f"no {FILTERS} in the WHERE clause, and there are filters", name)
+        found = tree.named_selects
+        if sorted(found) != sorted(fields):
+            self.document.problem(at, f"selects {', '.join(found)}, where the answer has {', '.join(fields)}", name)
+        if query.returns.startswith("page") and tree.args.get("limit"):
+            self.document.problem(at, "has a LIMIT of its own, which a page sets", name)
+        pieces = [piece for piece in self._pieces(name, query, None, "") if piece[0] not in given]
+        compiled: dict[str, Any] = {
+            "select": f"SELECT {', '.join(fields)} FROM ({text})",
+            "count": f"SELECT count(*) FROM ({text})",
+            "where": pieces,
+            "tail": "",
+            "context": sorted(given & set(CONTEXT)),
+            "fixed": False,
+        }
+        self._prepare(name, compiled | {"params": {}}, at)
+        return compiled
+
+    def _select(self, text: str, at: Location, subject: str) -> exp.Query | None:
+        """The tree of one SELECT over known tables; None, with its problems noted, when it is anything else."""
+        try:
+            trees = sqlglot.parse(text, dialect="sqlite")
+        except SqlglotError as error:
+            first = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
+            line, column = self.document.position(at)
+            if first.get("line"):
+                line, column = line + first["line"], first.get("col") or column
+            self.document.problem(at, f"not SQL: {first.get('description') or error}", subject, (line, column))
+            return None
+        if len(trees) != 1 or not isinstance(trees[0], exp.Query) or trees[0].find(*FORBIDDEN):
+            self.document.problem(at, "must be one SELECT", subject)
+            return None
+        names = {cte.alias for cte in trees[0].find_all(exp.CTE)}
+        for table in trees[0].find_all(exp.Table):
+            if table.name not in self.schema.tables and table.name not in names:
+                problem = f'no table "{table.name}"{nearest(table.name, self.schema.tables)}'
+                self.document.problem(at, problem, subject, self._inside(at, table))
+                return None
+        return trees[0]
+
+    def _expression(self, text: str, table: str | None, at: Location, subject: str) -> exp.Expression | None:
+        """The tree of an expression over the columns of a table."""
+        if table not in self.schema.tables:
+            self.document.problem(at, "an expression needs `from`, a table", subject)
+            return None
+        tree = self._select(f"SELECT {text}\nFROM {table}", at, subject)
+        if tree is None:
+            return None
+        for column in tree.find_all(exp.Column):
+            known = self.schema.tables.get(column.table or table or "", {})
+            if column.name not in known and not column.find_ancestor(exp.Subquery):
+                problem = f'no column "{column.name}" in {column.table or table}{nearest(column.name, known)}'
+                self.document.problem(at, problem, subject, self._inside(at, column.this))
+        expressions = tree.expressions
+        if len(expressions) != 1:
+            self.document.problem(at, "must be one expression", subject)
+            return None
+        found: exp.Expression = expressions[0].unalias()
+        return found
+
+    def _inside(self, at: Location, node: exp.Expression) -> tuple[int, int]:
+        """Where a part of a block of SQL stands in the file; sqlglot counts lines from the block's first."""
+        line, column = self.document.position(at)
+        meta = next((part.meta for part in node.walk() if "line" in part.meta), {})
+        return (line + meta["line"], meta["col"]) if meta.get("line") else (line, column)
+
+    def _prepare(self, name: str, compiled: dict[str, Any], at: Location) -> None:
+        """Let SQLite itself prepare the statements, with every filter and with none."""
+        if self.document.problems:
+            return  # what is wrong is said already
+        every = {piece[0]: ["x"] if piece[2] else "x" for piece in compiled["where"]}
+        for values in (every, {}):
+            for part in ("select", "count"):
+                sql, _ = statement(compiled, part, values)
+                refusal = self.schema.refusal(sql)
+                if refusal:
+                    self.document.problem(at, f"SQLite refuses it: {refusal}", name)
+                    return
+
+
+def _condition(declared: Filter) -> tuple[str, str]:
+    """The SQL of a filter, before and after its parameter; `after` is empty where the parameter ends it."""
+    column, mark = exp.column(declared.column), exp.Placeholder(this="x")
+    if declared.op == "in":
+        condition = exp.In(this=column, expressions=[mark]).sql("sqlite")
+    else:
+        condition = OPERATIONS[declared.op](this=column, expression=mark).sql("sqlite")
+    before, _, after = condition.partition(":x")
+    return before, after

@@ -1,0 +1,151 @@
+"""Reading a declared YAML file: positions kept, every mistake reported at once.
+
+`queries.yaml` and `rules.yaml` are read by this one way: YAML with line and column, then a pydantic model, then the
+room's own checks, which add their problems to the same list.
+"""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import pydantic
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from kube9.errors import SpecError
+
+Location = tuple[str | int, ...]
+
+
+class Record(pydantic.BaseModel):
+    """A part of a declared file: unknown keys are mistakes, and nothing changes after it was read."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+Model = TypeVar("Model", bound=Record)
+
+
+class Document:
+    """A parsed file and the problems found in it so far.
+
+    A location is the way of keys from the top: `("queries", "events list", "filters", "type")`.
+    """
+
+    def __init__(self, name: str, text: str) -> None:
+        """Parse the text; raises SpecError when it is not YAML."""
+        self.name = name
+        self.problems: list[str] = []
+        yaml = YAML(typ="rt")
+        try:
+            self.root: Any = yaml.load(text)
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+            what = (error.problem or "not YAML").partition("\n")[0]
+            raise SpecError([f"{name}:{line}:{column}: {what}"]) from None
+        except (YAMLError, ValueError) as error:
+            raise SpecError([f"{name}:1:1: {str(error).partition(chr(10))[0]}"]) from None
+
+    def position(self, location: Location) -> tuple[int, int]:
+        """Line and column, from 1, of the deepest part of the location that the file has."""
+        node, found = self.root, (0, 0)
+        for key in location:
+            if isinstance(node, CommentedMap) and key in node:
+                position = node.lc.value(key) if isinstance(node[key], str | int | float | bool) else node.lc.key(key)
+            elif isinstance(node, CommentedSeq) and isinstance(key, int) and key < len(node):
+                position = node.lc.item(key)
+            else:
+                break
+            found, node = position, node[key]
+        return found[0] + 1, found[1] + 1
+
+    def key_position(self, location: Location) -> tuple[int, int]:
+        """Line and column, from 1, of the key itself."""
+        node = self.root
+        for key in location[:-1]:
+            node = node[key]
+        line, column = node.lc.key(location[-1])
+        return line + 1, column + 1
+
+    def problem(self, location: Location, message: str, subject: str = "", at: tuple[int, int] | None = None) -> None:
+        """Note a mistake: where, in what (`subject`, such as a query's name), and what it is."""
+        line, column = at or self.position(location)
+        self.problems.append(f"{self.name}:{line}:{column}: {subject + ': ' if subject else ''}{message}")
+
+    def check(self) -> None:
+        """Raise SpecError when a problem was noted, with all of them in the order of the file."""
+        if self.problems:
+            raise SpecError(sorted(set(self.problems), key=_line_and_column))
+
+    def validate(self, model: type[Model]) -> Model:
+        """The file as a record of the given model. Raises SpecError with every mistake of form."""
+        try:
+            return model.model_validate(_plain(self.root))
+        except pydantic.ValidationError as error:
+            for mistake in error.errors():
+                self._mistake_of_form(mistake, model)
+            self.check()
+            raise
+
+    def _mistake_of_form(self, mistake: Any, model: type[Record]) -> None:
+        location = tuple(part for part in mistake["loc"] if not _is_branch(part))
+        subject = str(location[1]) if len(location) > 2 and location[0] in ("queries", "messages") else ""
+        if mistake["type"] == "extra_forbidden":
+            known = _keys_at(model, location[:-1])
+            at = self.key_position(location)
+            self.problem(location, f'no key "{location[-1]}" here{nearest(str(location[-1]), known)}', subject, at)
+        elif mistake["type"] == "missing":
+            self.problem(location[:-1], f'the key "{location[-1]}" is missing', subject)
+        else:
+            found = mistake["input"]
+            shown = f", found {found!r}" if isinstance(found, str | int | float | bool) or found is None else ""
+            self.problem(location, mistake["msg"].removeprefix("Value error, ") + shown, subject)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean "severity"?`, or which words are known when none is near."""
+    words = list(known)
+    close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    if close:
+        return f'; did you mean "{close[0]}"?'
+    return f"; known: {', '.join(words)}" if words else ""
+
+
+def _plain(node: Any) -> Any:
+    """Plain dicts and lists, so that errors show what the file says and not ruamel's classes."""
+    if isinstance(node, dict):
+        return {key: _plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(value) for value in node]
+    return str(node) if isinstance(node, str) else node
+
+
+def _is_branch(part: str | int) -> bool:
+    # pydantic puts the branch of a union or a validator into the location; no key of a declared file looks so.
+    return isinstance(part, str) and (part.startswith("function-") or part in ("str", "[key]", "bool", "int"))
+
+
+def _keys_at(model: type[Record], location: Location) -> list[str]:
+    """The keys that the model knows at a location, for the nearest right name."""
+    current: Any = model
+    for part in location:
+        fields = getattr(current, "model_fields", None)
+        if fields is None:
+            return []
+        by_name = {field.alias or name: field for name, field in fields.items()}
+        if part in by_name:
+            current = by_name[str(part)].annotation
+            while not isinstance(current, type) or not issubclass(current, pydantic.BaseModel):
+                arguments = [argument for argument in getattr(current, "__args__", ()) if argument is not type(None)]
+                if not arguments:
+                    break
+                current = arguments[-1]
+    fields = getattr(current, "model_fields", {})
+    return [field.alias or name for name, field in fields.items()]
+
+
+def _line_and_column(problem: str) -> tuple[str, int, int]:
+    name, line, column, _ = problem.split(":", 3)
+    return name, int(line), int(column)

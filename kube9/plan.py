@@ -1,0 +1,134 @@
+"""The compiled plan: what queries.yaml says, checked and ready to run, loaded in one step.
+
+A plan is plain dicts, lists, strings and numbers, kept by `marshal`. Its key is made of the content of queries.yaml,
+of schema/, of kube9's version and of the plan's format, so a change of any of them makes it stale. The wheel ships it;
+elsewhere it is compiled on first use and kept in the user's cache directory, if that may be written.
+"""
+
+import marshal
+import os
+
+try:
+    from _blake2 import blake2b  # hashlib would load OpenSSL, 3 ms
+except ImportError:  # pragma: no cover - another Python than CPython
+    from hashlib import blake2b
+
+from kube9 import __version__, shipped
+
+FORMAT = 1
+SPEC = "queries.yaml"
+
+TYPE_CHECKING = False  # `typing` would cost 6 ms; type checkers know the name
+if TYPE_CHECKING:
+    from typing import Any
+
+    Plan = dict[str, Any]
+else:
+    Plan = dict
+
+
+def param(
+    type_name: str,
+    *,
+    doc: str,
+    flags: list[str],
+    choices: list[str] | None = None,
+    many: bool = False,
+    after: str | None = None,
+    default: int | str | None = None,
+    bounds: list[int] | None = None,
+) -> Plan:
+    """One parameter of a query as both readers of the command line and the library see it.
+
+    Args:
+        type_name: a scalar or a closed set of the spec.
+        doc: for help.
+        flags: spellings of the option; none for a positional argument.
+        choices: the values of a closed set.
+        many: may be given several times.
+        after: the parameter whose value must be smaller.
+        default: the value when none is given.
+        bounds: smallest and largest integer.
+    """
+    return {
+        "type": type_name, "doc": doc, "flags": flags, "choices": choices, "many": many, "after": after,
+        "default": default, "bounds": bounds,
+    }  # fmt: skip
+
+
+# What every query takes besides its own parameters.
+OPTIONS = {
+    "db": param("string", flags=["--db"], doc="database file; by default kube9.db in $DB_PATH, or where kube9 serve keeps it"),
+    "format": param(
+        "string", flags=["--format", "-o"], doc="how the answer is written", choices=["json", "yaml", "table"], default="json"
+    ),
+    "timeout": param("duration", flags=["--timeout"], doc="time limit, such as 5s or 2m", default="30s"),
+}
+
+
+def load() -> Plan | None:
+    """The plan that fits the spec and schema of now; None when there is none and one must be compiled."""
+    key = fresh_key()
+    for path in (shipped_path(), cache_path(key)):
+        try:
+            with open(path, "rb") as file:
+                found = marshal.loads(file.read())  # noqa: S302 - our own wheel, or this user's cache
+            if found["format"] == FORMAT and found["key"] == key:
+                return Plan(found)
+        except (OSError, EOFError, ValueError, TypeError, KeyError):
+            continue  # missing or cut short: compiling is always right
+    return None
+
+
+def load_or_compile() -> Plan:
+    """The plan; compiled, and kept if that is possible, when it is missing or stale.
+
+    Raises:
+        SpecError: queries.yaml is wrong.
+    """
+    found = load()
+    if found is None:
+        from kube9.compiler import compile_text  # sqlglot, pydantic and ruamel: 250 ms
+
+        key = fresh_key()
+        path = shipped.path(SPEC)
+        with open(path, encoding="utf-8") as file:
+            found = compile_text(SPEC, file.read(), key)
+        try:
+            save(found, cache_path(key))
+        except OSError:
+            pass  # a read-only place works without it, only slower
+    return found
+
+
+def save(compiled: Plan, path: str) -> None:
+    """Write a plan so that a reader at any moment sees the old one or the new one whole. Raises OSError."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    temporary = f"{path}.{os.getpid()}"
+    with open(temporary, "wb") as file:
+        file.write(marshal.dumps(compiled, 4))  # 4 is read by every Python from 3.4 on
+    os.replace(temporary, path)
+
+
+def fresh_key() -> str:
+    """The digest of everything that a plan depends on."""
+    digest = blake2b(f"{FORMAT} {__version__}".encode(), digest_size=16)
+    schema = shipped.path("schema")
+    paths = [shipped.path(SPEC), *(os.path.join(schema, name) for name in sorted(os.listdir(schema)) if name.endswith(".sql"))]
+    for path in paths:
+        with open(path, "rb") as file:
+            content = file.read()
+        digest.update(b"%d:" % len(content))
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def shipped_path() -> str:
+    """Where a wheel has the plan."""
+    return os.path.join(shipped.PACKAGE, "plan.marshal")
+
+
+def cache_path(key: str) -> str:
+    """Where this user's cache has the plan of a key."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(home, "kube9", f"plan-{key}.marshal")
