@@ -1,3 +1,38 @@
-"""kube9: the flight recorder for Kubernetes events."""
+"""kube9: the flight recorder for Kubernetes events.
+
+    import kube9
+
+    with kube9.connect("kube9.db") as db:
+        print(db.events.list(since="24h", severity=["error", "critical"]))
+
+Names are imported when they are first used, because a query on the command line starts from this package too.
+"""
 
 __version__ = "0.1.0"
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from kube9 import errors as errors
+    from kube9.client import Client as Client
+    from kube9.client import connect as connect
+    from kube9.errors import Kube9Error as Kube9Error
+
+
+def __getattr__(name: str) -> "Any":
+    if name in ("Client", "connect"):
+        from kube9 import client  # pydantic: 110 ms
+
+        return getattr(client, name)
+    if name == "Kube9Error":
+        from kube9.errors import Kube9Error
+
+        return Kube9Error
+    if name[:1].isupper():
+        from kube9.client import compiled
+
+        models = compiled()[1]
+        if name in models:
+            return models[name]
+    raise AttributeError(f"module 'kube9' has no attribute {name!r}")

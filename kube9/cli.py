@@ -5,7 +5,6 @@ Exit codes are known here alone: 0 done, 1 any other error, 2 time limit, 3 perm
 
 import inspect
 import json
-import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import cyclopts
 from cyclopts import Parameter
 
-from kube9 import __version__, errors, plan, query, render, store, times
+from kube9 import __version__, errors, logs, plan, query, render, store, times
 
 EXIT_CODES = {"DEADLINE_EXCEEDED": 2, "PERMISSION_DENIED": 3}
 INTERRUPTED = 130
@@ -185,10 +184,7 @@ def _serve(
     ] = "info",
 ) -> int:
     """Record the cluster's events until stopped."""
-    logging.basicConfig(
-        level=log_level.upper(), format="%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
-    )
-    logging.Formatter.converter = _utc
+    logs.set_up(log_level)
     from kube9 import apiserver, serve  # the kubernetes client: 210 ms
 
     return 1 if serve.serve(store.database_path(db), apiserver.connect(kubeconfig, context)) else 0
@@ -263,9 +259,3 @@ def _format_of(words: list[str]) -> str:
 
 def _printable(text: str) -> str:
     return "".join(char if char.isprintable() else "�" for char in text)
-
-
-def _utc(seconds: float | None) -> Any:
-    import time
-
-    return time.gmtime(seconds)

@@ -1,0 +1,89 @@
+"""Events out of files into the database, through the same normaliser and writer as watched ones."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+from kube9 import dump, errors, rules, store
+from kube9.model import Batch
+from kube9.normalise import normalise
+from kube9.upsert import Tally
+from kube9.writer import Writer
+
+BATCH = 500  # events in one transaction
+
+
+def import_files(
+    database: str, files: list[str], cluster: str | None = None, progress: Callable[[int], None] = lambda _: None
+) -> Tally:
+    """Record the events of files; importing again adds nothing.
+
+    Args:
+        database: the database file; made when there is none.
+        files: paths; `-` is standard input.
+        cluster: uid of the cluster's namespace kube-system, where it is known.
+        progress: called with the bytes of each part read.
+
+    Returns: how many events were added, updated and unchanged.
+
+    Raises:
+        InvalidArgument: a file cannot be read, is cut, or holds no events; `details` says how many events were recorded.
+        Unavailable, PermissionDenied, DataLoss, FailedPrecondition: as `store.open_writer`.
+    """
+    for file in files:
+        with _open(file):  # a missing second file is said before the first is read
+            pass
+    writer = Writer(store.open_writer(database))
+    writer.start()
+    known = rules.built_in()
+    failure: errors.Kube9Error | None = None
+    try:
+        for file in files:
+            with _open(file) as stream:
+                name = "standard input" if file == "-" else file
+                for batch in _batches(dump.objects(stream, name, progress)):
+                    events = [normalise(source, known) for source in batch]
+                    writer.put(Batch(events, "import", cluster))
+    except errors.InvalidArgument as error:
+        failure = error
+    finally:
+        writer.close()
+    tally = writer.tally
+    if failure:
+        recorded = tally.added + tally.updated + tally.unchanged
+        raise errors.InvalidArgument(
+            failure.message,
+            f"the {recorded} events before this place are recorded; import the whole file to complete it",
+        )
+    return tally
+
+
+def _batches(objects: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Lists of at most BATCH objects; when the source fails, what it gave before comes first."""
+    batch: list[dict[str, Any]] = []
+    try:
+        for source in objects:
+            batch.append(source)
+            if len(batch) == BATCH:
+                yield batch
+                batch = []
+    except errors.InvalidArgument:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
+
+
+@contextmanager
+def _open(file: str) -> Iterator[BinaryIO]:
+    if file == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        with open(file, "rb") as stream:
+            yield stream
+    except OSError as error:
+        kind = errors.PermissionDenied if isinstance(error, PermissionError) else errors.InvalidArgument
+        raise kind(f"{file}: cannot be read", str(error.strerror)) from None

@@ -1,0 +1,130 @@
+"""An Event object of Kubernetes, in either API view, to an event of ours.
+
+Fields of core/v1: https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/. Whatever a reporter
+leaves out or gets wrong, the event is recorded; what is not known is None.
+"""
+
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+
+from kube9 import redact, times
+from kube9.model import DESCRIPTION_LENGTH, TITLE_LENGTH, Event, cut
+from kube9.rules import Rules
+
+EPOCH = "1970-01-01T00:00:00.000Z"  # for an event without any time: the same at each import
+FACT_LENGTH = 500
+MAX_COUNT = 2**53  # what every reader of JSON can hold
+
+
+def normalise(source: dict[str, Any], rules: Rules) -> Event:
+    """Turn an Event object (core/v1 or events.k8s.io/v1, as parsed JSON) into an event. Never fails on its content."""
+    metadata = _map(source.get("metadata"))
+    involved = _map(source.get("involvedObject") or source.get("regarding"))
+    series = _map(source.get("series"))
+    reporter = _map(source.get("source") or source.get("deprecatedSource"))
+
+    kind, reason = _text(involved.get("kind")), _text(source.get("reason"))
+    given = _text(source.get("message")) or _text(source.get("note")) or ""
+    message = redact.text(given)
+    matcher, facts = rules.match(reason, kind, message)
+
+    type_name = _text(source.get("type"))
+    usual = rules.severities.get(type_name or "Normal", "warning")
+    severity = (matcher and matcher.severity) or usual
+    details = _details(source, involved, facts)
+    if type_name and (severity != usual or type_name not in rules.severities):
+        details["type"] = type_name  # elsewhere the severity tells it
+
+    created_at = (
+        _time(source.get("eventTime"))
+        or _time(source.get("firstTimestamp") or source.get("deprecatedFirstTimestamp"))
+        or _time(metadata.get("creationTimestamp"))
+        or EPOCH
+    )
+    seen = (series.get("lastObservedTime"), source.get("lastTimestamp"), source.get("deprecatedLastTimestamp"))
+    component = (
+        _text(reporter.get("component")) or _text(source.get("reportingComponent")) or _text(source.get("reportingController"))
+    )
+    instance = _text(source.get("reportingInstance")) if component == "kubelet" else None
+    return Event(
+        namespace=_text(metadata.get("namespace")) or "",
+        name=_text(metadata.get("name")) or _text(metadata.get("uid")) or _digest(source),
+        created_at=created_at,
+        last_seen_at=max(created_at, *(_time(value) or "" for value in seen)),
+        count=max(_count(source.get("count")), _count(source.get("deprecatedCount")), _count(series.get("count"))),
+        severity=severity,
+        title=cut((matcher and matcher.title) or _title(kind, reason, message), TITLE_LENGTH),
+        description=cut(message, DESCRIPTION_LENGTH) or None,
+        object_kind=kind,
+        object_namespace=None if kind in rules.cluster_scoped else _text(involved.get("namespace")),
+        object_name=_text(involved.get("name")),
+        metadata=details,
+        reason=reason,
+        component=component,
+        node=_text(reporter.get("host")) or instance,
+        uid=_text(metadata.get("uid")),
+    )
+
+
+def _title(kind: str | None, reason: str | None, message: str) -> str:
+    if reason:
+        return f"{kind} {reason}" if kind else reason
+    return message.strip().partition("\n")[0] or kind or "Event"
+
+
+def _details(source: dict[str, Any], involved: dict[str, Any], facts: dict[str, str]) -> dict[str, Any]:
+    """What is worth keeping and stands in no column."""
+    details: dict[str, Any] = {name: cut(value, FACT_LENGTH) for name, value in facts.items()}
+    path = _text(involved.get("fieldPath"))
+    if path and path.endswith("}") and "{" in path:
+        details["container"] = path[path.index("{") + 1 : -1]  # spec.containers{web}
+    action = _text(source.get("action"))
+    if action:
+        details["action"] = cut(action, FACT_LENGTH)
+    related = _map(source.get("related"))
+    if related.get("name"):
+        details["related"] = {key: _text(related.get(key)) for key in ("kind", "namespace", "name")}
+    return details
+
+
+def _map(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str | None:
+    """A string as it is, None for an empty or absent one; whatever else a reporter wrote, as text."""
+    if isinstance(value, str):
+        # A lone surrogate is legal in JSON and cannot be stored.
+        return (value if value.isascii() else value.encode(errors="replace").decode()) or None
+    return None if value is None else str(value)
+
+
+def _count(value: Any) -> int:
+    return min(max(value, 1), MAX_COUNT) if isinstance(value, int) else 1
+
+
+def _time(value: Any) -> str | None:
+    """A Kubernetes time (RFC 3339, with or without a fraction) in our form; None when it is none."""
+    if not isinstance(value, str) or len(value) < 20:
+        return None
+    if value[-1] != "Z" or value[19] not in ".Z":
+        return _parsed(value)
+    second = _parsed(value[:19] + "Z")
+    fraction = value[20:-1][:3]
+    if not second or (fraction and not (fraction.isascii() and fraction.isdigit())):
+        return None
+    return f"{second[:20]}{fraction:0<3}Z"
+
+
+@lru_cache(maxsize=4096)
+def _parsed(value: str) -> str | None:
+    try:
+        return times.iso(times.parse(value, 0))
+    except ValueError:
+        return None
+
+
+def _digest(source: dict[str, Any]) -> str:
+    """A name for an object without one, the same whenever the same object is read."""
+    return f"nameless-{blake2b(repr(sorted(source.items(), key=str)).encode(errors='replace'), digest_size=8).hexdigest()}"

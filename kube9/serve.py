@@ -1,0 +1,172 @@
+"""`kube9 serve`: watch -> queue -> writer, until it is told to stop."""
+
+import json
+import logging
+import os
+import signal
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kube9 import __version__, apiserver, errors, lock, rules, store, times, watch
+from kube9.model import Batch, Position
+from kube9.normalise import normalise
+from kube9.writer import Writer
+
+log = logging.getLogger("kube9.serve")
+
+EVENTS = "/api/v1/events"
+STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+DRAIN_S = 5.0  # how long a stop may take to write what waits
+BEAT = """
+INSERT OR REPLACE INTO heartbeat (id, beat_at, started_at, pid, version, health, queue_size, dropped_total, watch)
+VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+POSITION = """
+SELECT resource_version
+FROM watch_position
+JOIN clusters ON clusters.id = cluster_id
+WHERE uid = ? AND resource = 'events'
+"""
+
+
+class Watched:
+    """What is known of one watched resource, for the heartbeat."""
+
+    def __init__(self) -> None:
+        self.connected = False
+        self.last_event_at: str | None = None
+        self.resource_version: str | None = None
+
+    def connect(self, connected: bool) -> None:
+        """Note whether the API server answers."""
+        self.connected = connected
+
+    def report(self) -> dict[str, Any]:
+        """For `query status`; the lag is the age of the newest event, in seconds."""
+        lag = None
+        if self.last_event_at:
+            now = times.now_ms()
+            lag = max(0.0, (now - times.parse(self.last_event_at, now)) / 1000)
+        return {
+            "connected": self.connected,
+            "last_event_at": self.last_event_at,
+            "resource_version": self.resource_version,
+            "lag_seconds": lag,
+        }
+
+
+def serve(database: str, api: apiserver.ApiServer) -> int:
+    """Record the cluster's events until SIGTERM or SIGINT. Returns how many events could not be written.
+
+    Raises:
+        FailedPrecondition: another `serve` holds the database, or a newer kube9 made it.
+        Unavailable, PermissionDenied, DataLoss: as `store.open_writer`.
+        Internal: a mistake of kube9's own ended the recording.
+    """
+    with lock.held(database), _stop_signals():
+        before, after = store.migrate(database)
+        if before != after:
+            log.info("database %s: %s at schema version %d", "migrated" if before else "initialised", database, after)
+        recorder = Recorder(database, api)
+        recorder.start()
+        log.info("recording the events of %s into %s", api.host, database)
+        while recorder.alive() and signal.sigtimedwait(STOP_SIGNALS, 1.0) is None:
+            pass
+        return recorder.stop()
+
+
+class Recorder:
+    """The watch in one thread, the writer in another, and what the heartbeat tells of both."""
+
+    def __init__(self, database: str, api: apiserver.ApiServer) -> None:
+        self._database, self._api = database, api
+        self._rules, self._watched = rules.built_in(), Watched()
+        self._started_at = times.iso(times.now_ms())
+        self._stopping = threading.Event()
+        self._failure: Exception | None = None
+        self._writer = Writer(store.open_writer(database), beat=self._beat)
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin to record."""
+        self._writer.start()
+        self._thread.start()
+
+    def alive(self) -> bool:
+        """Whether both threads do their work."""
+        return not self._failure and not self._writer.dead
+
+    def stop(self) -> int:
+        """End the watch, write what waits, close. Returns how many events could not be written; raises Internal."""
+        log.info("stopping: %d events wait to be written", self._writer.queue_size)
+        self._stopping.set()
+        self._api.stop()
+        left = self._writer.close(DRAIN_S)
+        tally = self._writer.tally
+        log.info("stopped: %d events added, %d updated, %d not written", tally.added, tally.updated, left)
+        if self._failure:
+            raise errors.Internal("the watch failed", f"{self._failure!r}; the log says where") from self._failure
+        return left
+
+    def _run(self) -> None:
+        try:
+            self._record()
+        except Exception as error:
+            log.critical("the watch failed", exc_info=True)
+            self._failure = error
+
+    def _record(self) -> None:
+        """The way of an event: a line of the watch, normalised, into the queue together with its position."""
+        cluster = self._cluster_uid()
+        if cluster is None:
+            return
+        watched = self._watched
+        watched.resource_version = self._position(cluster)
+        for page in watch.list_then_watch(self._api, EVENTS, watched.resource_version, self._pause, watched.connect):
+            events = [normalise(source, self._rules) for source in page.objects]
+            position = Position("events", page.resource_version) if page.resource_version else None
+            if self._stopping.is_set() or not self._writer.put(Batch(events, "watch", cluster, position)):
+                return
+            watched.resource_version = page.resource_version or watched.resource_version
+            if events:
+                watched.last_event_at = max(event.last_seen_at for event in events)
+
+    def _pause(self, seconds: float) -> bool:
+        return not self._stopping.wait(seconds)
+
+    def _cluster_uid(self) -> str | None:
+        delay = watch.FIRST_DELAY_S
+        while True:
+            try:
+                return self._api.cluster_uid()
+            except (apiserver.Refused, apiserver.Unreachable) as failure:
+                log.warning("%s; trying again in %.0f s", apiserver.explain(failure), delay)
+            if not self._pause(delay):
+                return None
+            delay = min(delay * 2, watch.LONGEST_DELAY_S)
+
+    def _position(self, cluster: str) -> str | None:
+        """Where the watch of this cluster's events stood when it was last written."""
+        with store.open_reader(self._database) as reader:
+            found = reader.connection.execute(POSITION, (cluster,)).fetchone()
+        return found[0] if found else None
+
+    def _beat(self, connection: sqlite3.Connection) -> None:
+        health = "healthy" if self._watched.connected else "degraded"
+        report = json.dumps({"events": self._watched.report()})
+        waiting = self._writer.queue_size
+        row = (times.iso(times.now_ms()), self._started_at, os.getpid(), __version__, health, waiting, 0, report)
+        connection.execute(BEAT, row)
+
+
+@contextmanager
+def _stop_signals() -> Iterator[None]:
+    # Blocked here and in every thread started from here, and waited for: a handler could meet a lock that is held.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
