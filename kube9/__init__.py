@@ -8,8 +8,6 @@
 Names are imported when they are first used, because a query on the command line starts from this package too.
 """
 
-__version__ = "0.1.0"
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
     from kube9.client import Client as Client
     from kube9.client import connect as connect
     from kube9.errors import Kube9Error as Kube9Error
+    from kube9.version import __version__ as __version__
 
 
 def __getattr__(name: str) -> "Any":
@@ -25,6 +24,10 @@ def __getattr__(name: str) -> "Any":
         from kube9 import client  # pydantic: 110 ms
 
         return getattr(client, name)
+    if name == "__version__":
+        from kube9.version import __version__
+
+        return __version__
     if name == "Kube9Error":
         from kube9.errors import Kube9Error
 

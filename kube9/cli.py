@@ -8,12 +8,15 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, NamedTuple
 
 import cyclopts
 from cyclopts import Parameter
 
-from kube9 import __version__, errors, logs, plan, query, render, store, times
+from kube9 import errors, fresh, logs, plan, render, store
+from kube9.answer import answer
+from kube9.version import __version__
 
 EXIT_CODES = {"DEADLINE_EXCEEDED": 2, "PERMISSION_DENIED": 3}
 INTERRUPTED = 130
@@ -33,11 +36,11 @@ def run(words: list[str]) -> int:
     """Run a command line the full way. Returns the exit code; nothing is raised."""
     wants = _format_of(words)
     try:
-        compiled = plan.load_or_compile()
+        compiled = fresh.current()
         found = read(compiled, words)
         if isinstance(found, Request):
             wants = found.options.get("format", wants)
-            answer(compiled, found)
+            answer(compiled, found.query, found.given, found.options)
             return 0
         return found or 0
     except errors.Kube9Error as error:
@@ -52,32 +55,20 @@ def read(compiled: plan.Plan, words: list[str]) -> Request | int | None:
     Raises:
         InvalidArgument: the words are no command.
     """
+    app = application(compiled)
+    if words and not words[0].startswith("-") and words[0] not in app:
+        commands = [name for name in app if not name.startswith("-")]
+        near = get_close_matches(words[0], commands, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise errors.InvalidArgument(f'no command "{words[0]}"{hint}', f"there are {', '.join(commands)}")
     try:
-        result: Request | int | None = application(compiled)(
-            words, exit_on_error=False, print_error=False, result_action="return_value"
-        )
+        result: Request | int | None = app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except cyclopts.CycloptsError as error:
         message = " ".join(str(error).split())
         name = os.path.basename(sys.argv[0])
         commands = [word for word in error.command_chain or () if word != name]
         raise errors.InvalidArgument(message, f"`{' '.join([name, *commands])} --help` shows what is possible") from None
     return result
-
-
-def answer(compiled: plan.Plan, request: Request) -> None:
-    """Run a query and write its answer to stdout."""
-    values = query.bind(request.query, request.given, times.now_ms())
-    options = {name: request.options.get(name, param["default"]) for name, param in compiled["options"].items()}
-    for name, param in compiled["options"].items():
-        if options[name] is not None:
-            options[name] = query.convert(name, param, options[name], 0)
-    result = query.run(store.database_path(options["db"]), request.query, values, options["timeout"] / 1000)
-    if options["format"] == "table":
-        from kube9 import table
-
-        table.write(result, compiled)
-    else:
-        render.write({"json": render.json, "yaml": render.yaml}[options["format"]](result, compiled))
 
 
 def fail(error: errors.Kube9Error, wants: str) -> int:
@@ -99,6 +90,7 @@ def application(compiled: plan.Plan) -> cyclopts.App:
         help="The flight recorder for Kubernetes events: records them, keeps them, answers questions about them.",
         version=__version__,
         help_flags=["--help", "-h"],
+        help_format="plaintext",
         default_parameter=Parameter(negative=()),
     )
     app.default(_serve)
@@ -112,7 +104,15 @@ def application(compiled: plan.Plan) -> cyclopts.App:
         if rest and group not in groups:
             groups[group] = cyclopts.App(name=group, help=f"Ask about {group}.")
             queries.command(groups[group])
-        (groups[group] if rest else queries).command(_query_command(compiled, declared), name=rest or group)
+        above = groups[group] if rest else queries
+        about = "\n\n".join(part for part in (f"{declared['summary']}.", declared["description"]) if part)
+        examples = "\n".join(["Examples:", *(f"  {example}" for example in declared["examples"])])
+        above.command(
+            _query_command(compiled, declared),
+            name=rest or group,
+            help=about,
+            help_epilogue=examples if declared["examples"] else None,
+        )
     database = cyclopts.App(name="db", help="Look after the database file.")
     database.command(_migrate, name="migrate")
     app.command(database)
@@ -139,10 +139,6 @@ def _query_command(compiled: plan.Plan, declared: dict[str, Any]) -> Callable[..
     parameters.sort(key=lambda parameter: parameter.kind)
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    examples = "\n".join(f"    {example}" for example in declared["examples"])
-    command.__doc__ = "\n\n".join(
-        part for part in (f"{declared['summary']}.", declared["description"], examples and f"Examples::\n\n{examples}") if part
-    )
     return command
 
 

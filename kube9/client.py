@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from kube9 import plan, query, render, store, times
+from kube9 import fresh, plan, query, render, store, times
 from kube9.errors import FailedPrecondition
 from kube9.messages import PYTHON_TYPES, Message, argument, messages, response_name
 
@@ -25,7 +25,7 @@ TIMEOUT_S = 30.0
 @cache
 def compiled() -> tuple[plan.Plan, dict[str, type[Message]]]:
     """The plan and its messages, made once in a process. Raises SpecError."""
-    loaded = plan.load_or_compile()
+    loaded = fresh.current()
     return loaded, messages(loaded)
 
 

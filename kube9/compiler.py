@@ -15,7 +15,7 @@ from sqlglot.errors import ParseError, SqlglotError
 from kube9 import plan, store
 from kube9.declared import Document, Location, nearest
 from kube9.query import statement
-from kube9.spec import CELLS, SCALARS, Filter, Message, Query, Spec, page_message, read, table_cell
+from kube9.spec import CELLS, SCALARS, Filter, Message, Query, Spec, page_message, read, snake_case, table_cell
 
 CONTEXT = ("now", "program_version", "database_path", "database_size_bytes")  # parameters that every `sql:` may use
 RESERVED = {"limit", "offset", "db", "format", "timeout", "help", "version"}  # option names that are taken
@@ -95,7 +95,7 @@ class _Compiler:
                 self._no_column(column, message.table or "", at, name)
             nullable = bool(field.sql) or columns is None or columns.get(column, True)
             fields[field_name] = {"type": field.type, "doc": field.doc, "nullable": nullable and field.type != "json"}
-        self.messages[name] = {"doc": message.doc, "plural": message.plural or name.lower() + "s", "fields": fields}
+        self.messages[name] = {"doc": message.doc, "plural": message.plural or f"{snake_case(name)}s", "fields": fields}
 
     def _type(self, name: str, location: Location, subject: str) -> None:
         known = [*SCALARS, *self.spec.types]
@@ -128,6 +128,7 @@ class _Compiler:
             "description": query.description,
             "examples": list(query.examples),
             "message": message_name,
+            "key": snake_case(message_name),
             "fields": list(message["fields"]),
             "params": self._params(name, query, declared, paged),
             "table": self._table(name, query, message),
@@ -198,7 +199,7 @@ class _Compiler:
                     problem = f'no field "{field}" in the answer{nearest(field, message["fields"])}'
                     self.document.problem(("queries", name, "table", header), problem, name)
             cells.append([header, *cell])
-        return cells or [[field.upper(), "", [field]] for field in message["fields"]]
+        return cells or [[field.upper().replace("_", " "), "", [field]] for field in message["fields"]]
 
     def _table_query(self, name: str, query: Query, message: Message, table: str) -> dict[str, Any]:
         at: Location = ("queries", name)

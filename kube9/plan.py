@@ -13,7 +13,8 @@ try:
 except ImportError:  # pragma: no cover - another Python than CPython
     from hashlib import blake2b
 
-from kube9 import __version__, shipped
+from kube9 import shipped
+from kube9.version import __version__
 
 FORMAT = 1
 SPEC = "queries.yaml"
@@ -78,27 +79,6 @@ def load() -> Plan | None:
         except (OSError, EOFError, ValueError, TypeError, KeyError):
             continue  # missing or cut short: compiling is always right
     return None
-
-
-def load_or_compile() -> Plan:
-    """The plan; compiled, and kept if that is possible, when it is missing or stale.
-
-    Raises:
-        SpecError: queries.yaml is wrong.
-    """
-    found = load()
-    if found is None:
-        from kube9.compiler import compile_text  # sqlglot, pydantic and ruamel: 250 ms
-
-        key = fresh_key()
-        path = shipped.path(SPEC)
-        with open(path, encoding="utf-8") as file:
-            found = compile_text(SPEC, file.read(), key)
-        try:
-            save(found, cache_path(key))
-        except OSError:
-            pass  # a read-only place works without it, only slower
-    return found
 
 
 def save(compiled: Plan, path: str) -> None:

@@ -6,7 +6,8 @@ Everything is driven by the plan; no filter is known here by name. Values travel
 import os
 import time
 
-from kube9 import __version__, errors, store, times
+from kube9 import errors, store, times
+from kube9.version import __version__
 
 PROGRESS_STEPS = 10_000  # of SQLite's virtual machine between two looks at the clock, about a millisecond
 TRIES = 3  # at reading a file that a writer keeps opening and closing
@@ -191,11 +192,11 @@ def _context(path: str) -> "dict[str, Any]":
 
 
 def _not_found(query: "Plan", values: "dict[str, Any]") -> errors.NotFound:
-    thing = query["message"]
+    thing = query["key"]
     keys = {name: values[name] for name, param in query["params"].items() if not param["flags"]}
     said = ", ".join(f"{name} {value!r}" for name, value in keys.items())
-    fields = {f"{thing.lower()}_{name}": str(value) for name, value in keys.items()}
-    return errors.NotFound(f"{thing} not found", f"nothing recorded has {said}", **fields)
+    fields = {f"{thing}_{name}": str(value) for name, value in keys.items()}
+    return errors.NotFound(f"{query['message']} not found", f"nothing recorded has {said}", **fields)
 
 
 def _invalid(name: str, found: object, problem: str) -> errors.InvalidArgument:

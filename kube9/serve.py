@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kube9 import __version__, apiserver, errors, lock, rules, store, times, watch
+from kube9 import apiserver, errors, lock, rules, store, times, watch
 from kube9.model import Batch, Position
 from kube9.normalise import normalise
+from kube9.version import __version__
 from kube9.writer import Writer
 
 log = logging.getLogger("kube9.serve")
@@ -39,10 +40,6 @@ class Watched:
         self.connected = False
         self.last_event_at: str | None = None
         self.resource_version: str | None = None
-
-    def connect(self, connected: bool) -> None:
-        """Note whether the API server answers."""
-        self.connected = connected
 
     def report(self) -> dict[str, Any]:
         """For `query status`; the lag is the age of the newest event, in seconds."""
@@ -125,7 +122,7 @@ class Recorder:
             return
         watched = self._watched
         watched.resource_version = self._position(cluster)
-        for page in watch.list_then_watch(self._api, EVENTS, watched.resource_version, self._pause, watched.connect):
+        for page in watch.list_then_watch(self._api, EVENTS, watched.resource_version, self._pause, self._connected):
             events = [normalise(source, self._rules) for source in page.objects]
             position = Position("events", page.resource_version) if page.resource_version else None
             if self._stopping.is_set() or not self._writer.put(Batch(events, "watch", cluster, position)):
@@ -133,6 +130,11 @@ class Recorder:
             watched.resource_version = page.resource_version or watched.resource_version
             if events:
                 watched.last_event_at = max(event.last_seen_at for event in events)
+
+    def _connected(self, connected: bool) -> None:
+        if connected != self._watched.connected:
+            self._watched.connected = connected
+            self._writer.beat_soon()
 
     def _pause(self, seconds: float) -> bool:
         return not self._stopping.wait(seconds)

@@ -103,6 +103,11 @@ def page_message(returns: str) -> tuple[bool, str]:
     return (True, match[1]) if match else (False, returns)
 
 
+def snake_case(name: str) -> str:
+    """`NamespaceCount` as `namespace_count`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
 def table_cell(text: str) -> tuple[str, list[str]] | None:
     """`seen(a, b, c)` as ("seen", [a, b, c]) and `a` as ("", [a]); None when it is neither."""
     match = re.fullmatch(rf"(?:(\w+)\()?\s*({NAME}(?:\s*,\s*{NAME})*)\s*(\))?", text)

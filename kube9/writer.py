@@ -58,6 +58,7 @@ class Writer:
         self._beat, self._beat_every_s = beat, beat_every_s
         self._waiting: deque[Batch] = deque()
         self._size = 0
+        self._next_beat = 0.0 if beat else float("inf")
         self._closing = self._abandoned = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -82,6 +83,12 @@ class Writer:
             self._size += len(batch.events)
             self._changed.notify_all()
             return True
+
+    def beat_soon(self) -> None:
+        """Beat at once, because what the heartbeat tells has changed."""
+        with self._changed:
+            self._next_beat = 0.0
+            self._changed.notify_all()
 
     def close(self, timeout_s: float | None = None) -> int:
         """Write what waits, truncate the WAL and close. Returns how many events could not be written in time.
@@ -114,12 +121,11 @@ class Writer:
             self._connection.close()
 
     def _write_all(self) -> None:
-        next_beat = 0.0
         while True:
-            if self._beat and time.monotonic() >= next_beat:
+            if self._beat and time.monotonic() >= self._next_beat:
+                self._next_beat = time.monotonic() + self._beat_every_s
                 self._try(lambda: self._beat and self._beat(self._connection))
-                next_beat = time.monotonic() + self._beat_every_s
-            batches = self._take(next_beat - time.monotonic() if self._beat else None)
+            batches = self._take()
             if batches is None:
                 break
             if batches:
@@ -134,11 +140,11 @@ class Writer:
         except sqlite3.Error as error:
             log.warning("the WAL was not truncated: %s", error)
 
-    def _take(self, wait_s: float | None) -> list[Batch] | None:
-        """All that waits; empty after `wait_s` without anything, None when there is nothing more to come."""
+    def _take(self) -> list[Batch] | None:
+        """All that waits; empty when it is time to beat, None when there is nothing more to come."""
         with self._changed:
-            if not self._waiting and not self._closing:
-                self._changed.wait(None if wait_s is None else max(wait_s, 0.0))
+            while not self._waiting and not self._closing and (wait_s := self._next_beat - time.monotonic()) > 0:
+                self._changed.wait(min(wait_s, threading.TIMEOUT_MAX))
             if self._abandoned or (self._closing and not self._waiting):
                 return None
             batches = list(self._waiting)

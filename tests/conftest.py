@@ -113,7 +113,9 @@ class Kube9:
     def command(self, *words: str, db: bool = True) -> list[str]:
         return [sys.executable, "-m", "kube9", *map(str, words), *(["--db", str(self.db)] if db else [])]
 
-    def __call__(self, *words, db: bool = True, input: bytes | None = None, env: dict | None = None, timeout: float = 60) -> Result:
+    def __call__(
+        self, *words, db: bool = True, input: bytes | None = None, env: dict | None = None, timeout: float = 60
+    ) -> Result:
         done = subprocess.run(
             self.command(*words, db=db), capture_output=True, input=input, env=self.env | (env or {}), timeout=timeout, cwd=ROOT
         )

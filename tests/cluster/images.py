@@ -1,6 +1,6 @@
 """The one image that the test workloads run: busybox, packed here, since no registry can be reached.
 
-    python tests/cluster/images.py [NAME]     inside `cluster.py run --node`; NAME is test.local/busybox:1 by default
+python tests/cluster/images.py [NAME]     inside `cluster.py run --node`; NAME is test.local/busybox:1 by default
 """
 
 import os
@@ -10,10 +10,10 @@ import subprocess
 import sys
 import tempfile
 
-# So that the module can be imported by its file from anywhere, as tests do.
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-
-from cluster import pack_image  # noqa: E402
+if __package__:
+    from cluster.cluster import pack_image
+else:  # as a command
+    from cluster import pack_image
 
 BUSYBOX = "test.local/busybox:1"
 
@@ -34,8 +34,9 @@ def import_busybox(name: str = BUSYBOX) -> str:
             if applet != "busybox":
                 (tree / "bin" / applet).symlink_to("busybox")
         image = pack_image(pathlib.Path(work) / "busybox.tar", name, tree, ["/bin/sh"])
-        subprocess.run(["ctr", "-a", address, "-n", "k8s.io", "images", "import", str(image)],
-                       check=True, capture_output=True, timeout=60)
+        subprocess.run(
+            ["ctr", "-a", address, "-n", "k8s.io", "images", "import", str(image)], check=True, capture_output=True, timeout=60
+        )
     return name
 
 
