@@ -5,23 +5,19 @@ itself prepares every statement there. Values are no part of the SQL: a piece of
 value is given (`:x IS NULL OR …` would defeat the indexes), so the plan holds pieces, and `query` joins them.
 """
 
-import sqlite3
 from typing import Any
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import ParseError, SqlglotError
 
-from kube9 import plan, store
+from kube9 import plan
 from kube9.declared import Document, Location, nearest
-from kube9.query import statement
 from kube9.spec import CELLS, SCALARS, Filter, Message, Query, Spec, page_message, read, snake_case, table_cell
+from kube9.sqlcheck import FILTERS, Schema, SqlChecker
 
 CONTEXT = ("now", "program_version", "database_path", "database_size_bytes")  # parameters that every `sql:` may use
 RESERVED = {"limit", "offset", "db", "format", "timeout", "help", "version"}  # option names that are taken
 OPERATIONS = {"=": exp.EQ, ">=": exp.GTE, ">": exp.GT, "<=": exp.LTE, "<": exp.LT}
-FORBIDDEN = (exp.DDL, exp.DML, exp.Command, exp.Pragma, exp.Attach, exp.Detach, exp.Transaction, exp.Set)
-FILTERS = "{filters}"
 
 
 def compile_text(name: str, text: str, key: str) -> dict[str, Any]:
@@ -33,37 +29,10 @@ def compile_text(name: str, text: str, key: str) -> dict[str, Any]:
     return {"format": plan.FORMAT, "key": key, "types": dict(spec.types), **compiled}
 
 
-class Schema:
-    """The tables as the migrations make them, in an empty database in memory."""
-
-    def __init__(self) -> None:
-        self.connection = sqlite3.connect(":memory:")
-        for _, _, sql in store.migrations():
-            self.connection.executescript(sql)
-        self.tables: dict[str, dict[str, bool]] = {}  # table -> column -> may be null
-        for (table,) in self.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            columns = self.connection.execute("SELECT name, [notnull], pk FROM pragma_table_info(?)", (table,))
-            self.tables[table] = {column: not (notnull or pk) for column, notnull, pk in columns}
-
-    def __enter__(self) -> "Schema":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.connection.close()
-
-    def refusal(self, sql: str) -> str | None:
-        """What SQLite says against a statement; None when it accepts it."""
-        try:
-            names = {node.name: None for node in sqlglot.parse_one(sql, dialect="sqlite").find_all(exp.Placeholder)}
-            self.connection.execute(f"EXPLAIN {sql}", names)
-        except (sqlite3.Error, SqlglotError) as error:
-            return str(error).partition("\n")[0]
-        return None
-
-
 class _Compiler:
     def __init__(self, spec: Spec, document: Document, schema: Schema) -> None:
         self.spec, self.document, self.schema = spec, document, schema
+        self.sql = SqlChecker(document, schema)
         self.messages: dict[str, Any] = {}
 
     def compile(self) -> dict[str, Any]:
@@ -90,9 +59,9 @@ class _Compiler:
             self._type(field.type, (*at, "type"), name)
             column = field.column or field_name
             if field.sql:
-                self._expression(field.sql, message.table, (*at, "sql"), name)
+                self.sql.expression(field.sql, message.table, (*at, "sql"), name)
             elif columns is not None and column not in columns:
-                self._no_column(column, message.table or "", at, name)
+                self.sql.no_column(column, message.table or "", at, name)
             nullable = bool(field.sql) or columns is None or columns.get(column, True)
             fields[field_name] = {"type": field.type, "doc": field.doc, "nullable": nullable and field.type != "json"}
         self.messages[name] = {"doc": message.doc, "plural": message.plural or f"{snake_case(name)}s", "fields": fields}
@@ -101,10 +70,6 @@ class _Compiler:
         known = [*SCALARS, *self.spec.types]
         if name not in known:
             self.document.problem(location, f'no type "{name}"{nearest(name, known)}', subject)
-
-    def _no_column(self, column: str, table: str, location: Location, subject: str) -> None:
-        problem = f'no column "{column}" in {table}{nearest(column, self.schema.tables.get(table, {}))}'
-        self.document.problem(location, problem, subject)
 
     def _query(self, name: str, query: Query) -> dict[str, Any]:
         at: Location = ("queries", name)
@@ -205,7 +170,7 @@ class _Compiler:
         at: Location = ("queries", name)
         columns = self.schema.tables[table]
         where = self._pieces(name, query, columns, table)
-        fixed = self._expression(query.where, table, (*at, "where"), name) if query.where else None
+        fixed = self.sql.expression(query.where, table, (*at, "where"), name) if query.where else None
         projections = [
             exp.alias_(sqlglot.parse_one(field.sql, dialect="sqlite") if field.sql else exp.column(field.column or key), key)
             for key, field in message.fields.items()
@@ -214,7 +179,7 @@ class _Compiler:
         for index, entry in enumerate(query.order):
             column = entry.removeprefix("-")
             if column not in columns:
-                self._no_column(column, table, (*at, "order", index), name)
+                self.sql.no_column(column, table, (*at, "order", index), name)
             order.append(exp.Ordered(this=exp.column(column), desc=entry.startswith("-")))
         base = exp.select(*projections).from_(table)
         count = exp.select(exp.Count(this=exp.Star())).from_(table)
@@ -222,7 +187,7 @@ class _Compiler:
             base, count = base.where(fixed), count.where(fixed)
         ordering = f" {exp.Order(expressions=order).sql('sqlite')}" if order else ""
         compiled = {"select": base.sql("sqlite"), "count": count.sql("sqlite"), "where": where, "tail": ordering, "context": []}
-        self._prepare(name, compiled | {"fixed": fixed is not None, "params": {}}, at)
+        self.sql.prepare(name, compiled | {"fixed": fixed is not None, "params": {}}, at)
         return compiled | {"fixed": fixed is not None}
 
     def _pieces(self, name: str, query: Query, columns: dict[str, bool] | None, table: str) -> list[Any]:
@@ -231,7 +196,7 @@ class _Compiler:
         for part, filters in (("arguments", query.arguments), ("filters", query.filters)):
             for option, declared in filters.items():
                 if columns is not None and declared.column not in columns:
-                    self._no_column(declared.column, table, ("queries", name, part, option, "column"), name)
+                    self.sql.no_column(declared.column, table, ("queries", name, part, option, "column"), name)
                     continue
                 pieces.append([option.replace("-", "_"), *_condition(declared)])
         return pieces
@@ -242,7 +207,7 @@ class _Compiler:
         for key in ("where", "order"):
             if getattr(query, key):
                 self.document.problem(("queries", name, key), "belongs into `sql`, which this query has", name)
-        tree = self._select(text.replace(FILTERS, "1"), at, name)
+        tree = self.sql.select(text, at, name)
         if tree is None:
             return {}
         given = {node.name for node in tree.find_all(exp.Placeholder)}
@@ -265,69 +230,8 @@ class _Compiler:
             "context": sorted(given & set(CONTEXT)),
             "fixed": False,
         }
-        self._prepare(name, compiled | {"params": {}}, at)
+        self.sql.prepare(name, compiled | {"params": {}}, at, text)
         return compiled
-
-    def _select(self, text: str, at: Location, subject: str) -> exp.Query | None:
-        """The tree of one SELECT over known tables; None, with its problems noted, when it is anything else."""
-        try:
-            trees = sqlglot.parse(text, dialect="sqlite")
-        except SqlglotError as error:
-            first = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
-            line, column = self.document.position(at)
-            if first.get("line"):
-                line, column = line + first["line"], first.get("col") or column
-            self.document.problem(at, f"not SQL: {first.get('description') or error}", subject, (line, column))
-            return None
-        if len(trees) != 1 or not isinstance(trees[0], exp.Query) or trees[0].find(*FORBIDDEN):
-            self.document.problem(at, "must be one SELECT", subject)
-            return None
-        names = {cte.alias for cte in trees[0].find_all(exp.CTE)}
-        for table in trees[0].find_all(exp.Table):
-            if table.name not in self.schema.tables and table.name not in names:
-                problem = f'no table "{table.name}"{nearest(table.name, self.schema.tables)}'
-                self.document.problem(at, problem, subject, self._inside(at, table))
-                return None
-        return trees[0]
-
-    def _expression(self, text: str, table: str | None, at: Location, subject: str) -> exp.Expression | None:
-        """The tree of an expression over the columns of a table."""
-        if table not in self.schema.tables:
-            self.document.problem(at, "an expression needs `from`, a table", subject)
-            return None
-        tree = self._select(f"SELECT {text}\nFROM {table}", at, subject)
-        if tree is None:
-            return None
-        for column in tree.find_all(exp.Column):
-            known = self.schema.tables.get(column.table or table or "", {})
-            if column.name not in known and not column.find_ancestor(exp.Subquery):
-                problem = f'no column "{column.name}" in {column.table or table}{nearest(column.name, known)}'
-                self.document.problem(at, problem, subject, self._inside(at, column.this))
-        expressions = tree.expressions
-        if len(expressions) != 1:
-            self.document.problem(at, "must be one expression", subject)
-            return None
-        found: exp.Expression = expressions[0].unalias()
-        return found
-
-    def _inside(self, at: Location, node: exp.Expression) -> tuple[int, int]:
-        """Where a part of a block of SQL stands in the file; sqlglot counts lines from the block's first."""
-        line, column = self.document.position(at)
-        meta = next((part.meta for part in node.walk() if "line" in part.meta), {})
-        return (line + meta["line"], meta["col"]) if meta.get("line") else (line, column)
-
-    def _prepare(self, name: str, compiled: dict[str, Any], at: Location) -> None:
-        """Let SQLite itself prepare the statements, with every filter and with none."""
-        if self.document.problems:
-            return  # what is wrong is said already
-        every = {piece[0]: ["x"] if piece[2] else "x" for piece in compiled["where"]}
-        for values in (every, {}):
-            for part in ("select", "count"):
-                sql, _ = statement(compiled, part, values)
-                refusal = self.schema.refusal(sql)
-                if refusal:
-                    self.document.problem(at, f"SQLite refuses it: {refusal}", name)
-                    return
 
 
 def _condition(declared: Filter) -> tuple[str, str]:

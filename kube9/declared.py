@@ -36,6 +36,7 @@ class Document:
     def __init__(self, name: str, text: str) -> None:
         """Parse the text; raises SpecError when it is not YAML."""
         self.name = name
+        self.lines = text.splitlines()
         self.problems: list[str] = []
         yaml = YAML(typ="rt")
         try:
@@ -68,6 +69,18 @@ class Document:
             node = node[key]
         line, column = node.lc.key(location[-1])
         return line + 1, column + 1
+
+    def inside(self, location: Location, text: str, offset: int) -> tuple[int, int]:
+        """Line and column, from 1, of a place in a text that stands at a location, as a block (`|`) or in the line."""
+        line, column = self.position(location)
+        before = text[:offset]
+        down, right = before.count("\n"), offset - before.rfind("\n") - 1
+        opening = self.lines[line - 1][column - 1 : column]
+        if opening in ("|", ">"):
+            first = next((number for number in range(line, len(self.lines)) if self.lines[number].strip()), line)
+            indent = len(self.lines[first]) - len(self.lines[first].lstrip())
+            return first + 1 + down, indent + right + 1
+        return (line + down, right + 1) if down else (line, column + right + (opening in ("'", '"')))
 
     def problem(self, location: Location, message: str, subject: str = "", at: tuple[int, int] | None = None) -> None:
         """Note a mistake: where, in what (`subject`, such as a query's name), and what it is."""

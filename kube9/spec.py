@@ -16,11 +16,21 @@ SCALARS = ("string", "integer", "number", "boolean", "time", "json")
 OPERATORS = ("=", "in", ">=", ">", "<=", "<")
 CELLS = {"seen": 3, "object": 3}  # forms of a table cell and how many fields each takes
 
-Identifier = Annotated[str, pydantic.StringConstraints(pattern=f"^{NAME}$")]
-OptionName = Annotated[str, pydantic.StringConstraints(pattern=f"^{KEBAB}$")]
-QueryName = Annotated[str, pydantic.StringConstraints(pattern=f"^{KEBAB}( {KEBAB})?$")]
-TypeName = Annotated[str, pydantic.StringConstraints(pattern="^[A-Z][A-Za-z0-9]{0,62}$")]
-Flag = Annotated[str, pydantic.StringConstraints(pattern=f"^(-[a-zA-Z]|--{KEBAB})$")]
+
+def _named(pattern: str, like: str) -> pydantic.AfterValidator:
+    def check(name: str) -> str:
+        if not re.fullmatch(pattern, name):
+            raise ValueError(f"not a name such as {like}")
+        return name
+
+    return pydantic.AfterValidator(check)
+
+
+Identifier = Annotated[str, _named(NAME, "object_name")]
+OptionName = Annotated[str, _named(KEBAB, "object-name")]
+QueryName = Annotated[str, _named(f"{KEBAB}( {KEBAB})?", "status or events by-node")]
+TypeName = Annotated[str, _named("[A-Z][A-Za-z0-9]{0,62}", "EventType")]
+Flag = Annotated[str, _named(f"-[a-zA-Z]|--{KEBAB}", "-n or --namespace")]
 Text = Annotated[str, pydantic.StringConstraints(min_length=1)]
 
 

@@ -1,0 +1,144 @@
+"""SQL of a spec, checked: one SELECT over known tables and columns that SQLite itself accepts.
+
+The tables are those that the migrations really make, in an empty database in memory.
+"""
+
+import sqlite3
+from typing import Any
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ParseError, SqlglotError
+
+from kube9 import store
+from kube9.declared import Document, Location, nearest
+from kube9.query import statement
+
+FORBIDDEN = (exp.DDL, exp.DML, exp.Command, exp.Pragma, exp.Attach, exp.Detach, exp.Transaction, exp.Set)
+
+
+FILTERS = "{filters}"
+STAND_IN = "(1 OR  1)"  # as long, so that places in the text stay
+
+
+class Schema:
+    """The tables as the migrations make them, in an empty database in memory."""
+
+    def __init__(self) -> None:
+        self.connection = sqlite3.connect(":memory:")
+        for _, _, sql in store.migrations():
+            self.connection.executescript(sql)
+        self.tables: dict[str, dict[str, bool]] = {}  # table -> column -> may be null
+        for (table,) in self.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            columns = self.connection.execute("SELECT name, [notnull], pk FROM pragma_table_info(?)", (table,))
+            self.tables[table] = {column: not (notnull or pk) for column, notnull, pk in columns}
+
+    def __enter__(self) -> "Schema":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    def refusal(self, sql: str) -> str | None:
+        """What SQLite says against a statement; None when it accepts it."""
+        try:
+            names = {node.name: None for node in sqlglot.parse_one(sql, dialect="sqlite").find_all(exp.Placeholder)}
+            self.connection.execute(f"EXPLAIN {sql}", names)
+        except (sqlite3.Error, SqlglotError) as error:
+            return str(error).partition("\n")[0]
+        return None
+
+
+class SqlChecker:
+    """Checks the SQL of a spec and notes every mistake in its document."""
+
+    def __init__(self, document: Document, schema: Schema) -> None:
+        self.document, self.schema = document, schema
+
+    def no_column(self, column: str, table: str, location: Location, subject: str, at: tuple[int, int] | None = None) -> None:
+        """Note that a table has no such column."""
+        problem = f'no column "{column}" in {table}{nearest(column, self.schema.tables.get(table, {}))}'
+        self.document.problem(location, problem, subject, at)
+
+    def select(self, text: str, at: Location, subject: str, lead: str = "") -> exp.Query | None:
+        """The tree of one SELECT over known tables; None, with its problems noted, when it is anything else.
+
+        Args:
+            text: the SQL, with `{filters}` where the filters go.
+            at: where it stands in the file.
+            subject: the query or message that it belongs to.
+            lead: how the text begins that is not in the file.
+        """
+        try:
+            trees = sqlglot.parse(text.replace(FILTERS, STAND_IN), dialect="sqlite")
+        except SqlglotError as error:
+            first = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
+            place = _offset(text, first.get("line") or 1, (first.get("col") or 1) - len(first.get("highlight") or " "))
+            message = f"not SQL: {first.get('description') or error}".partition("\n")[0].partition(" but got <Token")[0]
+            self.document.problem(at, message, subject, self._inside(at, text, place, lead))
+            return None
+        if len(trees) != 1 or not isinstance(trees[0], exp.Query) or trees[0].find(*FORBIDDEN):
+            self.document.problem(at, "must be one SELECT", subject)
+            return None
+        names = {cte.alias for cte in trees[0].find_all(exp.CTE)}
+        for table in trees[0].find_all(exp.Table):
+            if table.name not in self.schema.tables and table.name not in names:
+                problem = f'no table "{table.name}"{nearest(table.name, self.schema.tables)}'
+                self.document.problem(at, problem, subject, self._inside(at, text, _start(table), lead))
+                return None
+        return trees[0]
+
+    def expression(self, text: str, table: str | None, at: Location, subject: str) -> exp.Expression | None:
+        """The tree of an expression over the columns of a table."""
+        if table not in self.schema.tables:
+            self.document.problem(at, "an expression needs `from`, a table", subject)
+            return None
+        whole, lead = f"SELECT {text}\nFROM {table}", "SELECT "
+        tree = self.select(whole, at, subject, lead)
+        if tree is None:
+            return None
+        for column in tree.find_all(exp.Column):
+            owner = column.table or table
+            if column.name not in self.schema.tables.get(owner, {}) and not column.find_ancestor(exp.Subquery):
+                self.no_column(column.name, owner, at, subject, self._inside(at, whole, _start(column), lead))
+        if len(tree.expressions) != 1:
+            self.document.problem(at, "must be one expression", subject)
+            return None
+        found: exp.Expression = tree.expressions[0].unalias()
+        return found
+
+    def prepare(self, name: str, compiled: dict[str, Any], at: Location, text: str = "") -> None:
+        """Let SQLite itself prepare the statements of a query, with every filter and with none."""
+        if self.document.problems:
+            return  # what is wrong is said already
+        every = {piece[0]: ["x"] if piece[2] else "x" for piece in compiled["where"]}
+        for values in (every, {}):
+            for part in ("select", "count"):
+                sql, _ = statement(compiled, part, values)
+                refusal = self.schema.refusal(sql)
+                if refusal:
+                    self._refused(refusal, name, at, text)
+                    return
+
+    def _refused(self, refusal: str, name: str, at: Location, text: str) -> None:
+        what, _, column = refusal.partition(": ")
+        place = text.lower().find(column.lower().rpartition(".")[2]) if what == "no such column" else -1
+        if place < 0:
+            self.document.problem(at, f"SQLite refuses it: {refusal}", name)
+            return
+        known = sorted({known for columns in self.schema.tables.values() for known in columns})
+        problem = f'no column "{column}"{nearest(column, known)}'
+        self.document.problem(at, problem, name, self.document.inside(at, text, place))
+
+    def _inside(self, at: Location, text: str, offset: int, lead: str) -> tuple[int, int]:
+        return self.document.inside(at, text[len(lead) :], max(0, offset - len(lead)))
+
+
+def _start(node: exp.Expression) -> int:
+    """Where in its text a part begins."""
+    return min((part.meta["start"] for part in node.walk() if "start" in part.meta), default=0)
+
+
+def _offset(text: str, line: int, column: int) -> int:
+    """A line from 1 and a column from 0 as a place in the text."""
+    return sum(len(part) + 1 for part in text.split("\n")[: line - 1]) + max(0, column)
