@@ -42,13 +42,7 @@ class ApiServer:
         self.host = api_client.configuration.host
         self._configuration = api_client.configuration
         self._pool = api_client.rest_client.pool_manager
-        self._pool.connection_pool_kw["socket_options"] = [
-            *urllib3.connection.HTTPConnection.default_socket_options,
-            (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-            (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEP_ALIVE_S),
-            (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEP_ALIVE_S // 4),
-            (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, KEEP_ALIVE_S * 2000),
-        ]
+        self._pool.connection_pool_kw["socket_options"] = _keep_alive()
         self._open: urllib3.BaseHTTPResponse | None = None
 
     def get(self, path: str, **query: str) -> dict[str, Any]:
@@ -137,6 +131,16 @@ def connect(kubeconfig: str | None = None, context: str | None = None) -> ApiSer
         return ApiServer(made)
     except (config.ConfigException, OSError, ValueError) as error:
         raise Unavailable("no cluster to connect to", f"{error}; set KUBECONFIG, or give --kubeconfig and --context") from None
+
+
+def _keep_alive() -> list[tuple[int, int, int]]:
+    """Socket options that make a connection without a peer an error, as far as this system has them."""
+    wanted = {"TCP_KEEPIDLE": KEEP_ALIVE_S, "TCP_KEEPINTVL": KEEP_ALIVE_S // 4, "TCP_USER_TIMEOUT": KEEP_ALIVE_S * 2000}
+    options = [*urllib3.connection.HTTPConnection.default_socket_options, (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+    for name, value in wanted.items():
+        if hasattr(socket, name):
+            options.append((socket.IPPROTO_TCP, getattr(socket, name), value))
+    return options
 
 
 def explain(failure: Exception) -> Kube9Error:

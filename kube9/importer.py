@@ -1,5 +1,6 @@
 """Events out of files into the database, through the same normaliser and writer as watched ones."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,8 +33,7 @@ def import_files(
         Unavailable, PermissionDenied, DataLoss, FailedPrecondition: as `store.open_writer`.
     """
     for file in files:
-        with _open(file):  # a missing second file is said before the first is read
-            pass
+        _look(file)  # a missing second file is said before the first is read
     writer = Writer(store.open_writer(database))
     writer.start()
     known = rules.built_in()
@@ -74,6 +74,14 @@ def _batches(objects: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]
         raise
     if batch:
         yield batch
+
+
+def _look(file: str) -> None:
+    # Without opening it: a pipe gives what it holds only once.
+    if file != "-" and not os.path.exists(file):
+        raise errors.InvalidArgument(f"{file}: no such file", "name a dump of events, or - for standard input")
+    if os.path.isdir(file):
+        raise errors.InvalidArgument(f"{file}: is a directory", "name the files in it")
 
 
 @contextmanager

@@ -3,10 +3,12 @@
 import json
 import logging
 import os
+import select
 import signal
+import socket
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,7 +21,7 @@ from kube9.writer import Writer
 log = logging.getLogger("kube9.serve")
 
 EVENTS = "/api/v1/events"
-STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 DRAIN_S = 5.0  # how long a stop may take to write what waits
 BEAT = """
 INSERT OR REPLACE INTO heartbeat (id, beat_at, started_at, pid, version, health, queue_size, dropped_total, watch)
@@ -63,14 +65,14 @@ def serve(database: str, api: apiserver.ApiServer) -> int:
         Unavailable, PermissionDenied, DataLoss: as `store.open_writer`.
         Internal: a mistake of kube9's own ended the recording.
     """
-    with lock.held(database), _stop_signals():
+    with lock.held(database), _stop_signals() as told_to_stop:
         before, after = store.migrate(database)
         if before != after:
             log.info("database %s: %s at schema version %d", "migrated" if before else "initialised", database, after)
         recorder = Recorder(database, api)
         recorder.start()
         log.info("recording the events of %s into %s", api.host, database)
-        while recorder.alive() and signal.sigtimedwait(STOP_SIGNALS, 1.0) is None:
+        while recorder.alive() and not told_to_stop(1.0):
             pass
         return recorder.stop()
 
@@ -165,10 +167,18 @@ class Recorder:
 
 
 @contextmanager
-def _stop_signals() -> Iterator[None]:
-    # Blocked here and in every thread started from here, and waited for: a handler could meet a lock that is held.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+def _stop_signals() -> Iterator[Callable[[float], bool]]:
+    """Take SIGTERM and SIGINT; yields what waits so many seconds for one and tells whether it came."""
+    # The handler does nothing, because it could meet a lock that is held; Python itself writes to the socket.
+    reading, writing = socket.socketpair()
+    writing.setblocking(False)
+    before = {number: signal.signal(number, lambda *_: None) for number in STOP_SIGNALS}
+    fd_before = signal.set_wakeup_fd(writing.fileno())
     try:
-        yield
+        yield lambda seconds: bool(select.select([reading], [], [], seconds)[0])
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.set_wakeup_fd(fd_before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        reading.close()
+        writing.close()
