@@ -30,7 +30,7 @@ def objects(stream: BinaryIO, name: str, progress: Callable[[int], None] = lambd
     text = _Text(stream, name, progress)
     first = text.peek()
     if first == "":
-        return
+        raise text.wrong("is empty")
     values = _values(text) if first in "{[" else _yaml_values(text)
     for value in values:
         yield from _events(value)

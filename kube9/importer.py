@@ -13,6 +13,7 @@ from kube9.upsert import Tally
 from kube9.writer import Writer
 
 BATCH = 500  # events in one transaction
+PATIENCE_S = 30.0  # with a disk that is full or a database that is locked
 
 
 def import_files(
@@ -29,12 +30,12 @@ def import_files(
     Returns: how many events were added, updated and unchanged.
 
     Raises:
-        InvalidArgument: a file cannot be read, is cut, or holds no events; `details` says how many events were recorded.
+        InvalidArgument: a file cannot be read, is cut or is no dump; `details` says how many events were recorded.
         Unavailable, PermissionDenied, DataLoss, FailedPrecondition: as `store.open_writer`.
     """
     for file in files:
         _look(file)  # a missing second file is said before the first is read
-    writer = Writer(store.open_writer(database))
+    writer = Writer(store.open_writer(database), patience_s=PATIENCE_S)
     writer.start()
     known = rules.built_in()
     failure: errors.Kube9Error | None = None
@@ -44,7 +45,8 @@ def import_files(
                 name = "standard input" if file == "-" else file
                 for batch in _batches(dump.objects(stream, name, progress)):
                     events = [normalise(source, known) for source in batch]
-                    writer.put(Batch(events, "import", cluster))
+                    if not writer.put(Batch(events, "import", cluster)):
+                        break  # the writer gave up; closing it says why
     except errors.InvalidArgument as error:
         failure = error
     finally:

@@ -39,6 +39,7 @@ class Writer:
     Args:
         connection: from `store.open_writer`; the writer's from now on, and closed by it.
         capacity: how many events may wait before `put` blocks.
+        patience_s: how long a failing write is tried again before the writer gives up; None is for ever.
         beat: called in the writer's thread every `beat_every_s` seconds with the connection, when given.
     """
 
@@ -47,14 +48,15 @@ class Writer:
         connection: sqlite3.Connection,
         *,
         capacity: int = CAPACITY,
+        patience_s: float | None = None,
         beat: Callable[[sqlite3.Connection], None] | None = None,
         beat_every_s: float = 10.0,
     ) -> None:
         self.tally = Tally()
         self.set_aside = 0
         self.error: Exception | None = None  # why the last write failed, None while they succeed
-        self.dead: Exception | None = None  # a mistake of kube9's own that ended the thread
-        self._connection, self._capacity = connection, capacity
+        self.dead: Exception | None = None  # what ended the thread, if it ended by itself
+        self._connection, self._capacity, self._patience_s = connection, capacity, patience_s
         self._beat, self._beat_every_s = beat, beat_every_s
         self._waiting: deque[Batch] = deque()
         self._size = 0
@@ -93,7 +95,9 @@ class Writer:
     def close(self, timeout_s: float | None = None) -> int:
         """Write what waits, truncate the WAL and close. Returns how many events could not be written in time.
 
-        Raises Internal when the writer ended by a mistake of kube9's own.
+        Raises:
+            Internal: a mistake of kube9's own ended the writer.
+            Kube9Error: the writer lost its patience; says what the database refused.
         """
         with self._changed:
             self._closing = True
@@ -105,6 +109,8 @@ class Writer:
             left = self._size
         if timeout_s is not None and self._thread.is_alive():
             self._thread.join(0.5)
+        if isinstance(self.dead, errors.Kube9Error):
+            raise self.dead
         if self.dead:
             raise errors.Internal("the writer failed", f"{self.dead!r}; {left} events were not written") from self.dead
         return left
@@ -113,7 +119,8 @@ class Writer:
         try:
             self._write_all()
         except Exception as error:
-            log.critical("the writer failed", exc_info=True)
+            if not isinstance(error, errors.Kube9Error):
+                log.critical("the writer failed", exc_info=True)
             with self._changed:
                 self.dead, self._closing = error, True
                 self._changed.notify_all()
@@ -152,7 +159,7 @@ class Writer:
             return batches
 
     def _write(self, batches: list[Batch]) -> None:
-        delay = FIRST_DELAY_S
+        delay, started = FIRST_DELAY_S, time.monotonic()
         while not self._abandoned:
             try:
                 self.tally += write(self._connection, batches)
@@ -164,26 +171,33 @@ class Writer:
                 self._write_singly(batches, error)
                 return
             except sqlite3.Error as error:
+                failure = store.translate(error, self._path())
+                if self._patience_s is not None and time.monotonic() - started > self._patience_s:
+                    raise failure from error
                 if not self.error:
-                    log.error("a write failed and will be tried again: %s", store.translate(error, "database"))
+                    log.error("a write failed and will be tried again: %s", failure)
                 self.error = error
             with self._changed:
                 self._changed.wait(0 if self._abandoned else delay * random.uniform(0.5, 1.0))
             delay = min(delay * 2, LONGEST_DELAY_S)
 
     def _write_singly(self, batches: list[Batch], error: Exception) -> None:
-        if len(batches) == 1 and len(batches[0].events) <= 1:
-            for event in batches[0].events:
-                self.set_aside += 1
-                log.error("event %s/%s is set aside, SQLite does not take it: %s", event.namespace, event.name, error)
-            if batches[0].position:
-                self._write([batches[0]._replace(events=[])])
-            return
-        for batch in batches:
-            for event in batch.events:
-                self._write([batch._replace(events=[event], position=None)])
-            if batch.position:
-                self._write([batch._replace(events=[])])
+        alone = len(batches) == 1 and len(batches[0].events) + bool(batches[0].position) == 1
+        if alone and batches[0].events:
+            event = batches[0].events[0]
+            self.set_aside += 1
+            log.error("event %s/%s is set aside, SQLite does not take it: %s", event.namespace, event.name, error)
+        elif alone:
+            raise errors.Internal("SQLite does not take a position", f"{batches[0].position}: {error}") from error
+        else:
+            for batch in batches:
+                for event in batch.events:
+                    self._write([batch._replace(events=[event], position=None)])
+                if batch.position:
+                    self._write([batch._replace(events=[])])
+
+    def _path(self) -> str:
+        return str(self._connection.execute("PRAGMA database_list").fetchone()[2])
 
     def _try(self, action: Callable[[], Any]) -> None:
         try:

@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 
 from kube9 import redact
 
-pytestmark = pytest.mark.scenario("REC-24")
-
 AWS_ID = "AKIA" + "IOSFODNN7" + "EXAMPLE"
 AWS_SECRET = "wJalrXUtnFEMI" + "/K7MDENG/" + "bPxRfiCYEXAMPLEKEY"
 JWT = "eyJ" + "hbGciOiJIUzI1NiJ9" + ".eyJ" + "zdWIiOiIxMjM0In0" + "." + "c2lnbmF0dXJl-X_9"
