@@ -20,6 +20,7 @@ from kube9.version import __version__
 
 EXIT_CODES = {"DEADLINE_EXCEEDED": 2, "PERMISSION_DENIED": 3}
 INTERRUPTED = 130
+STDIN = "/dev/stdin"  # what - stands for; cyclopts would take a lone dash for an option
 Database = Annotated[str | None, Parameter(help=plan.OPTIONS["db"]["doc"])]
 Human = Annotated[Literal["text", "json"], Parameter(name=["--format", "-o"], help="how the result is written")]
 
@@ -42,9 +43,16 @@ def run(words: list[str]) -> int:
             wants = found.options.get("format", wants)
             answer(compiled, found.query, found.given, found.options)
             return 0
+        if sys.stdout is not None:
+            sys.stdout.flush()  # help and version, which cyclopts writes
         return found or 0
     except errors.Kube9Error as error:
         return fail(error, wants)
+    except OSError as error:
+        render.give_up_stdout()
+        if error.errno == render.EPIPE:
+            return 0
+        return fail(errors.Unavailable("the output could not be written", str(error)), wants)
     except KeyboardInterrupt:
         return INTERRUPTED
 
@@ -56,6 +64,8 @@ def read(compiled: plan.Plan, words: list[str]) -> Request | int | None:
         InvalidArgument: the words are no command.
     """
     app = application(compiled)
+    if words[:1] == ["import"]:
+        words = [STDIN if word == "-" else word for word in words]
     if words and not words[0].startswith("-") and words[0] not in app:
         commands = [name for name in app if not name.startswith("-")]
         near = get_close_matches(words[0], commands, n=1)
@@ -63,11 +73,13 @@ def read(compiled: plan.Plan, words: list[str]) -> Request | int | None:
         raise errors.InvalidArgument(f'no command "{words[0]}"{hint}', f"there are {', '.join(commands)}")
     try:
         result: Request | int | None = app(words, exit_on_error=False, print_error=False, result_action="return_value")
+    except cyclopts.UnusedCliTokensError as error:
+        stray = " ".join(error.unused_tokens or [])
+        raise errors.InvalidArgument(f'"{stray}" is too much', f"`{_program()} --help` shows what is possible") from None
     except cyclopts.CycloptsError as error:
         message = " ".join(str(error).split())
-        name = os.path.basename(sys.argv[0])
-        commands = [word for word in error.command_chain or () if word != name]
-        raise errors.InvalidArgument(message, f"`{' '.join([name, *commands])} --help` shows what is possible") from None
+        command = " ".join([_program(), *(error.command_chain or ())])
+        raise errors.InvalidArgument(message, f"`{command} --help` shows what is possible") from None
     return result
 
 
@@ -84,9 +96,8 @@ def fail(error: errors.Kube9Error, wants: str) -> int:
 
 def application(compiled: plan.Plan) -> cyclopts.App:
     """The cyclopts application: the fixed commands, and `query` from the plan."""
-    name = os.path.basename(sys.argv[0])
     app = cyclopts.App(
-        name=name if name in ("kube9", "kube9-operator") else "kube9",
+        name=_program(),
         help="The flight recorder for Kubernetes events: records them, keeps them, answers questions about them.",
         version=__version__,
         help_flags=["--help", "-h"],
@@ -143,20 +154,29 @@ def _query_command(compiled: plan.Plan, declared: dict[str, Any]) -> Callable[..
 
 
 def _parameter(name: str, param: dict[str, Any]) -> inspect.Parameter:
-    """A parameter of the plan for cyclopts, which splits the words; the values are checked by `query.bind`."""
-    value: Any = Literal[tuple(param["choices"])] if param["choices"] else str
-    if param["many"]:
-        value = list[value]
-    default = param["default"]
-    about = param["doc"] + (f" (default: {default})" if default not in (None, 0) else "")
-    if param["bounds"] and param["type"] == "integer" and param["bounds"][1] < 2**31:
-        about += f"; {param['bounds'][0]} to {param['bounds'][1]}"
+    """A parameter of the plan for cyclopts, which only splits the words; the values are checked by `query.bind`."""
+    about = param["doc"]
+    if param["choices"]:
+        about += f" [choices: {', '.join(param['choices'])}]"
+    if param["type"] == "time":
+        about += " [such as: 24h, 7d, today, 2025-12-01, 2025-12-01T10:30:00Z]"
+    if param["bounds"] and param["bounds"][1] < 2**31:
+        about += f" [{param['bounds'][0]} to {param['bounds'][1]}]"
+    if param["default"] is not None:
+        about += f" [default: {param['default']}]"
     if not param["flags"]:
         return inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY, annotation=Annotated[str, Parameter(help=about)])
+    value: Any = list[str] | None if param["many"] else str | None
     annotation: Any = Annotated[
-        value | None,
+        value,
         Parameter(
-            name=param["flags"], help=about, converter=_many if param["many"] else _one, allow_leading_hyphen=True, n_tokens=1
+            name=param["flags"],
+            help=about,
+            converter=_many if param["many"] else _one,
+            allow_leading_hyphen=True,
+            n_tokens=1,
+            json_list=False,
+            json_dict=False,
         ),
     ]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=None)
@@ -251,6 +271,11 @@ def _format_of(words: list[str]) -> str:
         if flag in ("--format", "-o"):
             chosen = value or next(iter(words[index + 1 :]), "")
     return chosen
+
+
+def _program() -> str:
+    name = os.path.basename(sys.argv[0])
+    return name if name in ("kube9", "kube9-operator") else "kube9"
 
 
 def _printable(text: str) -> str:

@@ -5,6 +5,8 @@ itself prepares every statement there. Values are no part of the SQL: a piece of
 value is given (`:x IS NULL OR …` would defeat the indexes), so the plan holds pieces, and `query` joins them.
 """
 
+import keyword
+from collections.abc import Collection
 from typing import Any
 
 import sqlglot
@@ -12,11 +14,13 @@ from sqlglot import exp
 
 from kube9 import plan
 from kube9.declared import Document, Location, nearest
-from kube9.spec import CELLS, SCALARS, Filter, Message, Query, Spec, page_message, read, snake_case, table_cell
+from kube9.spec import CELLS, SCALARS, Filter, Message, Page, Query, Spec, page_message, read, snake_case, table_cell
 from kube9.sqlcheck import FILTERS, Schema, SqlChecker
 
 CONTEXT = ("now", "program_version", "database_path", "database_size_bytes")  # parameters that every `sql:` may use
-RESERVED = {"limit", "offset", "db", "format", "timeout", "help", "version"}  # option names that are taken
+PROGRAM_FLAGS = ("--help", "-h", "--version")
+PYTHON_TAKES = ("self", "timeout", *CONTEXT)  # parameters of a library method, and of `sql:`
+MOST_OFFSET = 2**62
 OPERATIONS = {"=": exp.EQ, ">=": exp.GTE, ">": exp.GT, "<=": exp.LTE, "<": exp.LT}
 
 
@@ -26,7 +30,7 @@ def compile_text(name: str, text: str, key: str) -> dict[str, Any]:
     with Schema() as schema:
         compiled = _Compiler(spec, document, schema).compile()
     document.check()
-    return {"format": plan.FORMAT, "key": key, "types": dict(spec.types), **compiled}
+    return {"key": key, "types": dict(spec.types), **compiled}
 
 
 class _Compiler:
@@ -61,7 +65,8 @@ class _Compiler:
             if field.sql:
                 self.sql.expression(field.sql, message.table, (*at, "sql"), name)
             elif columns is not None and column not in columns:
-                self.sql.no_column(column, message.table or "", at, name)
+                place = None if field.column else self.document.key_position(at)
+                self.sql.no_column(column, message.table or "", (*at, "column"), name, place)
             nullable = bool(field.sql) or columns is None or columns.get(column, True)
             fields[field_name] = {"type": field.type, "doc": field.doc, "nullable": nullable and field.type != "json"}
         self.messages[name] = {"doc": message.doc, "plural": message.plural or f"{snake_case(name)}s", "fields": fields}
@@ -80,8 +85,9 @@ class _Compiler:
             self._message(message_name, Message(fields=query.fields), at)
         message = self.messages.get(message_name)
         if message is None:
-            problem = f'no message "{message_name}"{nearest(message_name, self.messages)}'
-            self.document.problem((*at, "returns"), problem, name)
+            if not self.document.left_out("messages", message_name):
+                problem = f'no message "{message_name}"{nearest(message_name, self.messages)}'
+                self.document.problem((*at, "returns"), problem, name)
             return {}
         declared = self.spec.messages.get(message_name)
         table = declared.table if declared else None
@@ -97,51 +103,81 @@ class _Compiler:
             "fields": list(message["fields"]),
             "params": self._params(name, query, declared, paged),
             "table": self._table(name, query, message),
+            "narrow": self._narrow(name, query),
             "paged": paged,
         }
         if query.sql:
             compiled |= self._sql_query(name, query, list(message["fields"]))
         elif table in self.schema.tables and declared:
             compiled |= self._table_query(name, query, declared, str(table))
-        else:
+        elif not table and not self.document.left_out(*at):
             self.document.problem(at, f"needs `sql`, because {message_name} is from no table", name)
         return compiled
 
     def _params(self, name: str, query: Query, message: Message | None, paged: bool) -> dict[str, Any]:
         params: dict[str, Any] = {}
-        taken: dict[str, str] = {}
+        taken = dict.fromkeys(
+            (*PROGRAM_FLAGS, *(flag for param in plan.OPTIONS.values() for flag in param["flags"])), "every query"
+        )
+        if paged:
+            taken |= dict.fromkeys(("--limit", "--offset"), "every page")
         for part, filters in (("arguments", query.arguments), ("filters", query.filters)):
             for option, declared in filters.items():
-                at = ("queries", name, part, option)
-                type_name = declared.type or self._column_type(declared.column, message)
-                self._type(type_name, (*at, "type"), name)
-                if declared.after and declared.after not in query.filters:
-                    problem = f'no filter "{declared.after}"{nearest(declared.after, query.filters)}'
-                    self.document.problem((*at, "after"), problem, name)
-                flags = [f"--{option}", *declared.flags] if part == "filters" else []
-                for flag in flags:
-                    if flag in taken or flag.lstrip("-") in RESERVED:
-                        other = taken.get(flag, "every query")
-                        self.document.problem(at, f"the option {flag} is taken by {other}", name)
-                    taken[flag] = f'"{option}"'
-                params[option.replace("-", "_")] = plan.param(
-                    type_name,
-                    doc=declared.doc,
-                    flags=flags,
-                    choices=self.spec.types.get(type_name),
-                    many=declared.op == "in",
-                    after=declared.after and declared.after.replace("-", "_"),
-                )
+                at: Location = ("queries", name, part, option)
+                python_name = option.replace("-", "_")
+                if python_name in params:
+                    self._wrong_name(at, f'"{option}" is an argument already', name)
+                elif keyword.iskeyword(python_name) or python_name in PYTHON_TAKES:
+                    self._wrong_name(at, f'"{option}" cannot be the name of a parameter in Python', name)
+                flags = self._flags(at, option, declared, taken, name) if part == "filters" else []
+                params[python_name] = self._param(at, query, declared, message, flags, name)
         if paged:
-            page = query.page
-            default, most = (page.default, page.max) if page else (50, 1000)
-            params["limit"] = plan.param(
-                "integer", doc="at most so many rows", flags=["--limit"], default=default, bounds=[1, most]
-            )
-            params["offset"] = plan.param(
-                "integer", doc="leave out so many rows first", flags=["--offset"], default=0, bounds=[0, 2**62]
-            )
+            params |= self._page(name, query)
         return params
+
+    def _param(
+        self, at: Location, query: Query, declared: Filter, message: Message | None, flags: list[str], subject: str
+    ) -> dict[str, Any]:
+        if declared.type:
+            self._type(declared.type, (*at, "type"), subject)
+        type_name = declared.type or self._column_type(declared.column, message)
+        if declared.after and declared.after not in query.filters:
+            problem = f'no filter "{declared.after}"{nearest(declared.after, query.filters)}'
+            self.document.problem((*at, "after"), problem, subject)
+        return plan.param(
+            type_name,
+            doc=declared.doc,
+            flags=flags,
+            choices=self.spec.types.get(type_name),
+            many=declared.op == "in",
+            after=declared.after and declared.after.replace("-", "_"),
+        )
+
+    def _flags(self, at: Location, option: str, declared: Filter, taken: dict[str, str], subject: str) -> list[str]:
+        flags = [f"--{option}", *declared.flags]
+        for index, flag in enumerate(flags):
+            if flag in taken:
+                problem = f"the option {flag} is taken by {taken[flag]}"
+                if index:
+                    self.document.problem((*at, "flags", index - 1), problem, subject)
+                else:
+                    self._wrong_name(at, problem, subject)
+            taken[flag] = f'"{option}"'
+        return flags
+
+    def _wrong_name(self, at: Location, problem: str, subject: str) -> None:
+        self.document.problem(at, problem, subject, self.document.key_position(at))
+
+    def _page(self, name: str, query: Query) -> dict[str, Any]:
+        page = query.page or Page()
+        if page.default > page.max:
+            problem = f"the default {page.default} is more than the most, {page.max}"
+            self.document.problem(("queries", name, "page", "default"), problem, name)
+        limit = plan.param("integer", doc="at most so many rows", flags=["--limit"], default=page.default, bounds=[1, page.max])
+        offset = plan.param(
+            "integer", doc="leave out so many rows first", flags=["--offset"], default=0, bounds=[0, MOST_OFFSET]
+        )
+        return {"limit": limit, "offset": offset}
 
     def _column_type(self, column: str, message: Message | None) -> str:
         for field_name, field in message.fields.items() if message else ():
@@ -166,6 +202,13 @@ class _Compiler:
             cells.append([header, *cell])
         return cells or [[field.upper().replace("_", " "), "", [field]] for field in message["fields"]]
 
+    def _narrow(self, name: str, query: Query) -> list[str]:
+        for index, header in enumerate(query.narrow):
+            if header not in query.table:
+                problem = f'no column "{header}" in the table{nearest(header, query.table)}'
+                self.document.problem(("queries", name, "narrow", index), problem, name)
+        return list(query.narrow)
+
     def _table_query(self, name: str, query: Query, message: Message, table: str) -> dict[str, Any]:
         at: Location = ("queries", name)
         columns = self.schema.tables[table]
@@ -184,19 +227,20 @@ class _Compiler:
         base = exp.select(*projections).from_(table)
         count = exp.select(exp.Count(this=exp.Star())).from_(table)
         if fixed is not None:
-            base, count = base.where(fixed), count.where(fixed)
+            base, count = base.where(exp.paren(fixed)), count.where(exp.paren(fixed))
         ordering = f" {exp.Order(expressions=order).sql('sqlite')}" if order else ""
         compiled = {"select": base.sql("sqlite"), "count": count.sql("sqlite"), "where": where, "tail": ordering, "context": []}
         self.sql.prepare(name, compiled | {"fixed": fixed is not None, "params": {}}, at)
         return compiled | {"fixed": fixed is not None}
 
-    def _pieces(self, name: str, query: Query, columns: dict[str, bool] | None, table: str) -> list[Any]:
+    def _pieces(self, name: str, query: Query, columns: Collection[str], table: str) -> list[Any]:
         """For each filter its condition, cut where the value's parameter goes: [name, before, after]."""
         pieces = []
         for part, filters in (("arguments", query.arguments), ("filters", query.filters)):
             for option, declared in filters.items():
-                if columns is not None and declared.column not in columns:
-                    self.sql.no_column(declared.column, table, ("queries", name, part, option, "column"), name)
+                if declared.column not in columns:
+                    problem = f'no column "{declared.column}" in {table}{nearest(declared.column, columns)}'
+                    self.document.problem(("queries", name, part, option, "column"), problem, name)
                     continue
                 pieces.append([option.replace("-", "_"), *_condition(declared)])
         return pieces
@@ -221,10 +265,10 @@ class _Compiler:
             self.document.problem(at, f"selects {', '.join(found)}, where the answer has {', '.join(fields)}", name)
         if query.returns.startswith("page") and tree.args.get("limit"):
             self.document.problem(at, "has a LIMIT of its own, which a page sets", name)
-        pieces = [piece for piece in self._pieces(name, query, None, "") if piece[0] not in given]
+        pieces = [piece for piece in self._pieces(name, query, self.sql.names(tree), "its tables") if piece[0] not in given]
         compiled: dict[str, Any] = {
-            "select": f"SELECT {', '.join(fields)} FROM ({text})",
-            "count": f"SELECT count(*) FROM ({text})",
+            "select": f"SELECT {', '.join(fields)} FROM ({text}\n)",  # the last line may be a comment
+            "count": f"SELECT count(*) FROM ({text}\n)",
             "where": pieces,
             "tail": "",
             "context": sorted(given & set(CONTEXT)),

@@ -16,6 +16,20 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from kube9.errors import SpecError
 
 Location = tuple[str | int, ...]
+BRANCHES = ("str", "[key]", "bool", "int")
+# What pydantic says of these is about Python.
+PLAIN_WORDS = {
+    "model_type": "must be a mapping",
+    "dict_type": "must be a mapping",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "string_type": "must be text",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "bool_type": "must be true or false",
+    "too_short": "must not be empty",
+    "string_too_short": "must not be empty",
+}
 
 
 class Record(pydantic.BaseModel):
@@ -38,13 +52,14 @@ class Document:
         self.name = name
         self.lines = text.splitlines()
         self.problems: list[str] = []
+        self._left_out: set[Location] = set()
         yaml = YAML(typ="rt")
         try:
             self.root: Any = yaml.load(text)
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            what = (error.problem or "not YAML").partition("\n")[0]
+            what = (error.problem or "not YAML").partition("\n")[0].partition(" with value ")[0]
             raise SpecError([f"{name}:{line}:{column}: {what}"]) from None
         except (YAMLError, ValueError) as error:
             raise SpecError([f"{name}:1:1: {str(error).partition(chr(10))[0]}"]) from None
@@ -93,28 +108,55 @@ class Document:
             raise SpecError(sorted(set(self.problems), key=_line_and_column))
 
     def validate(self, model: type[Model]) -> Model:
-        """The file as a record of the given model. Raises SpecError with every mistake of form."""
-        try:
-            return model.model_validate(_plain(self.root))
-        except pydantic.ValidationError as error:
-            for mistake in error.errors():
-                self._mistake_of_form(mistake, model)
-            self.check()
-            raise
+        """The file as a record of the given model.
+
+        What has a mistake of form is noted and left out, so that the room's own checks can go on with the rest; they
+        end with `check`. Raises SpecError when nothing is left to go on with.
+        """
+        data = _plain(self.root)
+        noted = False
+        while isinstance(data, dict):
+            try:
+                return model.model_validate(data)
+            except pydantic.ValidationError as error:
+                mistakes = error.errors()
+                if not noted:
+                    for mistake in mistakes:
+                        self._mistake_of_form(mistake, model)
+                noted = True
+                ways = {_way(mistake)[: -1 if mistake["type"] == "missing" else None] for mistake in mistakes}
+                if () in ways or not all(self._leave_out(data, way) for way in sorted(ways, key=len, reverse=True)):
+                    break
+        if not self.problems:
+            self.problem((), f"must hold a mapping with the keys {', '.join(_keys_at(model, ()))}, not {_named(self.root)}")
+        self.check()
+        raise SpecError(self.problems)
+
+    def left_out(self, *location: str | int) -> bool:
+        """Whether this part had a mistake of form, so that what refers to it is not to be complained about."""
+        return any(location[: len(way)] == way for way in self._left_out)
+
+    def _leave_out(self, data: Any, way: Location) -> bool:
+        self._left_out.add(way)
+        for key in way[:-1]:
+            data = data.get(key) if isinstance(data, dict) else None
+            if isinstance(data, list):
+                data.clear()  # places in a list must not move
+                return True
+        return not isinstance(data, dict) or data.pop(way[-1], self) is not self
 
     def _mistake_of_form(self, mistake: Any, model: type[Record]) -> None:
-        location = tuple(part for part in mistake["loc"] if not _is_branch(part))
+        location, kind = _way(mistake), mistake["type"]
         subject = str(location[1]) if len(location) > 2 and location[0] in ("queries", "messages") else ""
-        if mistake["type"] == "extra_forbidden":
+        if kind == "extra_forbidden":
             known = _keys_at(model, location[:-1])
             at = self.key_position(location)
             self.problem(location, f'no key "{location[-1]}" here{nearest(str(location[-1]), known)}', subject, at)
-        elif mistake["type"] == "missing":
+        elif kind == "missing":
             self.problem(location[:-1], f'the key "{location[-1]}" is missing', subject)
         else:
-            found = mistake["input"]
-            shown = f", found {found!r}" if isinstance(found, str | int | float | bool) or found is None else ""
-            self.problem(location, mistake["msg"].removeprefix("Value error, ") + shown, subject)
+            message = PLAIN_WORDS.get(kind) or mistake["msg"].removeprefix("Value error, ").replace("Input should", "must")
+            self.problem(location, f"{message}, found {_named(mistake['input'])}", subject)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -126,6 +168,19 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"; known: {', '.join(words)}" if words else ""
 
 
+def _way(mistake: Any) -> Location:
+    # pydantic puts the branch of a union or a validator into the location; no key of a declared file looks so.
+    return tuple(part for part in mistake["loc"] if part not in BRANCHES and not str(part).startswith("function-"))
+
+
+def _named(value: Any) -> str:
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    return "nothing" if value is None else repr(value)
+
+
 def _plain(node: Any) -> Any:
     """Plain dicts and lists, so that errors show what the file says and not ruamel's classes."""
     if isinstance(node, dict):
@@ -133,11 +188,6 @@ def _plain(node: Any) -> Any:
     if isinstance(node, list):
         return [_plain(value) for value in node]
     return str(node) if isinstance(node, str) else node
-
-
-def _is_branch(part: str | int) -> bool:
-    # pydantic puts the branch of a union or a validator into the location; no key of a declared file looks so.
-    return isinstance(part, str) and (part.startswith("function-") or part in ("str", "[key]", "bool", "int"))
 
 
 def _keys_at(model: type[Record], location: Location) -> list[str]:

@@ -13,6 +13,7 @@ from kube9.upsert import Tally
 from kube9.writer import Writer
 
 BATCH = 500  # events in one transaction
+STDIN = ("-", "/dev/stdin")
 PATIENCE_S = 30.0  # with a disk that is full or a database that is locked
 
 
@@ -42,7 +43,7 @@ def import_files(
     try:
         for file in files:
             with _open(file) as stream:
-                name = "standard input" if file == "-" else file
+                name = "standard input" if file in STDIN else file
                 for batch in _batches(dump.objects(stream, name, progress)):
                     events = [normalise(source, known) for source in batch]
                     if not writer.put(Batch(events, "import", cluster)):
@@ -80,7 +81,7 @@ def _batches(objects: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]
 
 def _look(file: str) -> None:
     # Without opening it: a pipe gives what it holds only once.
-    if file != "-" and not os.path.exists(file):
+    if file not in STDIN and not os.path.exists(file):
         raise errors.InvalidArgument(f"{file}: no such file", "name a dump of events, or - for standard input")
     if os.path.isdir(file):
         raise errors.InvalidArgument(f"{file}: is a directory", "name the files in it")
@@ -88,7 +89,7 @@ def _look(file: str) -> None:
 
 @contextmanager
 def _open(file: str) -> Iterator[BinaryIO]:
-    if file == "-":
+    if file in STDIN:
         yield sys.stdin.buffer
         return
     try:

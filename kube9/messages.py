@@ -1,6 +1,6 @@
 """The messages of the spec as pydantic models, for the typed library."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -8,9 +8,11 @@ import pydantic
 from kube9 import times
 from kube9.plan import Plan
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 def _iso(value: datetime) -> str:
-    return times.iso(round(value.timestamp() * 1000))
+    return times.iso((value - EPOCH) // timedelta(milliseconds=1))
 
 
 Time = Annotated[pydantic.AwareDatetime, pydantic.PlainSerializer(_iso, when_used="json")]
@@ -63,7 +65,7 @@ def response_name(query: Plan) -> str:
 def argument(value: Any) -> Any:
     """A value given to a library call in the form that `query.bind` takes: a datetime as text."""
     if isinstance(value, datetime):
-        return times.iso(round((value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp() * 1000))
+        return _iso(value if value.tzinfo else value.replace(tzinfo=UTC))
     return value
 
 

@@ -1,7 +1,7 @@
 """The compiled plan: what queries.yaml says, checked and ready to run, loaded in one step.
 
-A plan is plain dicts, lists, strings and numbers, kept by `marshal`. Its key is made of the content of queries.yaml,
-of schema/, of kube9's version and of the plan's format, so a change of any of them makes it stale. The wheel ships it;
+A plan is plain dicts, lists, strings and numbers, kept by `marshal` behind a digest of itself. Its key is made of the
+content of queries.yaml, of schema/ and of kube9's version, so a change of any of them makes it stale. The wheel ships it;
 elsewhere it is compiled on first use and kept in the user's cache directory, if that may be written.
 """
 
@@ -16,7 +16,7 @@ except ImportError:  # pragma: no cover - another Python than CPython
 from kube9 import shipped
 from kube9.version import __version__
 
-FORMAT = 1
+DIGEST_SIZE = 16
 SPEC = "queries.yaml"
 
 TYPE_CHECKING = False  # `typing` would cost 6 ms; type checkers know the name
@@ -69,32 +69,45 @@ OPTIONS = {
 
 def load() -> Plan | None:
     """The plan that fits the spec and schema of now; None when there is none and one must be compiled."""
-    key = fresh_key()
+    try:
+        key = fresh_key()
+    except OSError:
+        return None  # whoever compiles says what is missing
     for path in (shipped_path(), cache_path(key)):
         try:
             with open(path, "rb") as file:
-                found = marshal.loads(file.read())  # noqa: S302 - our own wheel, or this user's cache
-            if found["format"] == FORMAT and found["key"] == key:
-                return Plan(found)
-        except (OSError, EOFError, ValueError, TypeError, KeyError):
-            continue  # missing or cut short: compiling is always right
+                digest, body = file.read(DIGEST_SIZE), file.read()
+            if blake2b(body, digest_size=DIGEST_SIZE).digest() == digest:
+                found = marshal.loads(body)  # noqa: S302 - whole, and our own wheel's or this user's
+                if found["key"] == key:
+                    return Plan(found)
+        except OSError:
+            continue
     return None
 
 
 def save(compiled: Plan, path: str) -> None:
     """Write a plan so that a reader at any moment sees the old one or the new one whole. Raises OSError."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
+    body = marshal.dumps(compiled, 4)  # 4 is read by every Python from 3.4 on
     temporary = f"{path}.{os.getpid()}"
-    with open(temporary, "wb") as file:
-        file.write(marshal.dumps(compiled, 4))  # 4 is read by every Python from 3.4 on
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "wb") as file:
+            file.write(blake2b(body, digest_size=DIGEST_SIZE).digest() + body)
+        os.replace(temporary, path)
+    except OSError:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
 
 
 def fresh_key() -> str:
-    """The digest of everything that a plan depends on."""
-    digest = blake2b(f"{FORMAT} {__version__}".encode(), digest_size=16)
-    schema = shipped.path("schema")
-    paths = [shipped.path(SPEC), *(os.path.join(schema, name) for name in sorted(os.listdir(schema)) if name.endswith(".sql"))]
+    """The digest of everything that a plan depends on. Raises OSError when some of it is missing."""
+    spec, schema = shipped.path(SPEC), shipped.path("schema")
+    paths = [spec, *(os.path.join(schema, name) for name in sorted(os.listdir(schema)) if name.endswith(".sql"))]
+    if os.path.dirname(spec) != shipped.PACKAGE:  # a source tree, where the compiler changes without a new version
+        paths += [os.path.join(shipped.PACKAGE, name) for name in ("compiler.py", "sqlcheck.py", "spec.py", "plan.py")]
+    digest = blake2b(__version__.encode(), digest_size=DIGEST_SIZE)
     for path in paths:
         with open(path, "rb") as file:
             content = file.read()

@@ -10,6 +10,7 @@ from kube9 import errors, store, times
 from kube9.version import __version__
 
 PROGRESS_STEPS = 10_000  # of SQLite's virtual machine between two looks at the clock, about a millisecond
+MANY = 2**31  # a bound from here on is none that a person needs to know
 TRIES = 3  # at reading a file that a writer keeps opening and closing
 
 TYPE_CHECKING = False
@@ -90,9 +91,12 @@ def convert(name: str, param: "Plan", found: object, now_ms: int) -> str | int:
         if not (text.removeprefix("-").isascii() and text.removeprefix("-").isdigit() and len(text) < 20):
             raise _invalid(name, found, "is not a whole number")
         if bounds and not bounds[0] <= int(text) <= bounds[1]:
-            raise _invalid(name, found, f"is not between {bounds[0]} and {bounds[1]}")
+            said = f"between {bounds[0]} and {bounds[1]}" if bounds[1] < MANY else f"{bounds[0]} or more"
+            raise _invalid(name, found, f"is not {said}")
         return int(text)
     text = str(found)
+    if not text and kind == "string":
+        raise _invalid(name, found, "is empty")
     try:
         text.encode()
         if kind == "time":
@@ -127,7 +131,7 @@ def statement(query: "Plan", part: str, values: "dict[str, Any]") -> "tuple[str,
                 conditions.append(f"{before}:{name}{after}")
     sql, joined = query[part], " AND ".join(conditions)
     if "{filters}" in sql:
-        sql = sql.replace("{filters}", joined or "1")
+        sql = sql.replace("{filters}", f"({joined or 1})")
     elif conditions:
         sql += f" {'AND' if query['fixed'] else 'WHERE'} {joined}"
     if part == "select":

@@ -11,9 +11,12 @@ try:
 except ImportError:  # pragma: no cover - another Python than CPython
     from json.encoder import encode_basestring as quote
 
+from kube9.errors import Unavailable
 from kube9.query import Answer
 
 PADDING = "  "
+YAML_WORDS = ("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf")
+EPIPE, EBADF = 32, 9  # of errno, whose import is not needed for two numbers that every POSIX has
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,12 +90,22 @@ def yaml(answer: Answer, plan: "Plan") -> str:
 
 
 def write(text: str) -> None:
-    """Write to standard output. A reader that has gone away (`| head`) is no error."""
+    """Write to standard output. A reader that has gone away (`| head`) is no error; raises Unavailable for any other."""
     try:
+        if sys.stdout is None:
+            raise OSError(EBADF, "it is closed")
         sys.stdout.buffer.write(text.encode())
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the exit does not try again
+    except OSError as error:
+        give_up_stdout()
+        if error.errno != EPIPE:
+            raise Unavailable("the answer could not be written", f"standard output: {error.strerror}") from None
+
+
+def give_up_stdout() -> None:
+    """Send what is still to be written to nowhere, so that the exit does not try again and fail."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _value(value: object, kind: str, pad: str) -> str:
@@ -151,7 +164,8 @@ def reindent(text: str, pad: str) -> str:
 
 
 def _yaml_text(representer: object, text: str) -> object:
-    # Plain words cannot be taken for anything else; all the rest is quoted, whatever version of YAML reads it.
-    plain = text.replace("-", "").replace(" ", "").replace("/", "").replace(".", "")
-    style = None if plain.isascii() and plain.isalpha() and len(plain) > 5 and text[0].isalpha() else '"'
+    # Plain is what looks like a word and is none that some version of YAML reads as another type; all else is quoted.
+    bare = text.replace("_", "").replace("-", "").replace("/", "").replace(" ", "")
+    word = bare.isascii() and bare.isalnum() and text[0].isalpha() and text[-1] != " "
+    style = None if word and text.lower() not in YAML_WORDS else '"'
     return representer.represent_scalar("tag:yaml.org,2002:str", text, style=style)  # type: ignore[attr-defined]

@@ -89,6 +89,7 @@ class Query(Record):
     order: list[str] = []  # columns; a leading - for falling
     page: Page | None = None
     table: dict[str, str] = {}  # header -> field, or a cell such as seen(last_seen_at, count, created_at)
+    narrow: list[str] = []  # headers of the table's columns to leave out, in this order, when a terminal is too narrow
     examples: list[Text] = []
 
 

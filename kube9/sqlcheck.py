@@ -88,6 +88,11 @@ class SqlChecker:
                 return None
         return trees[0]
 
+    def names(self, tree: exp.Query) -> set[str]:
+        """Every name that a condition in a SELECT may use: columns of its tables, and what it calls its own."""
+        columns = {column for table in tree.find_all(exp.Table) for column in self.schema.tables.get(table.name, {})}
+        return columns | {alias.alias for alias in tree.find_all(exp.Alias)}
+
     def expression(self, text: str, table: str | None, at: Location, subject: str) -> exp.Expression | None:
         """The tree of an expression over the columns of a table."""
         if table not in self.schema.tables:

@@ -33,7 +33,7 @@ def database_path(option: str | None) -> str:
     In a cluster that is /data/kube9.db, elsewhere the user's data directory
     (https://specifications.freedesktop.org/basedir-spec/latest/).
     """
-    if option:
+    if option is not None:
         return os.path.abspath(option)
     directory = os.environ.get("DB_PATH")
     if not directory and "KUBERNETES_SERVICE_HOST" in os.environ:

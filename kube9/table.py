@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +19,8 @@ from kube9.query import Answer
 
 STYLES = {"warning": "yellow", "error": "red", "critical": "bold red", "degraded": "yellow", "unhealthy": "red"}
 PIPED_WIDTH = 100_000
+GAP = 2  # between columns
+ENOUGH = 24  # characters in which a cut column still says something
 Row = dict[str, Any]
 
 
@@ -28,9 +31,10 @@ def write(answer: Answer, plan: dict[str, Any]) -> None:
     if not rows:
         print(f"No {message['plural']} found", file=sys.stderr)
         return
-    table = _rows(answer, rows) if answer.query["paged"] else _fields(rows[0])
-    # colour and width are the terminal's; a file or a pipe gets neither
-    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False, emoji=False, markup=False)
+    # Colour and width are the terminal's; a file or a pipe gets neither.
+    piped = sys.stdout is None or not sys.stdout.isatty()
+    console = Console(width=PIPED_WIDTH if piped else None, highlight=False, emoji=False, markup=False)
+    table = _rows(answer, plan, rows, console.width) if answer.query["paged"] else _fields(rows[0])
     with console.capture() as captured:
         console.print(table)
     render.write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
@@ -39,17 +43,51 @@ def write(answer: Answer, plan: dict[str, Any]) -> None:
         print(f"{first} to {answer.offset + len(rows)} of {answer.total}; --limit and --offset show more", file=sys.stderr)
 
 
-def _rows(answer: Answer, rows: list[Row]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold" if sys.stdout.isatty() else "")
-    now = times.now_ms()
+def _rows(answer: Answer, plan: dict[str, Any], rows: list[Row], width: int) -> Table:
+    fields = plan["messages"][answer.query["message"]]["fields"]
     namespaces = {row.get("object_namespace") for row in rows}
-    cells: list[Callable[[Row], str]] = []
-    for header, form, fields in answer.query["table"]:
-        table.add_column(header, no_wrap=True, overflow="ellipsis", min_width=min(len(header), 8))
-        cells.append(_cell(form, fields, now, len(namespaces) > 1))
-    for row in rows:
-        table.add_row(*(Text(safe(text), style=STYLES.get(text, "")) for text in (cell(row) for cell in cells)))
+    columns: dict[str, list[str]] = {}
+    flexible = []
+    for header, form, names in answer.query["table"]:
+        cell = _cell(form, names, times.now_ms(), len(namespaces) > 1)
+        columns[header] = [safe(cell(row)) for row in rows]
+        if form == "object" or (not form and fields[names[0]]["type"] == "string" and header not in answer.query["narrow"]):
+            flexible.append(header)
+    natural = {header: max(map(cell_len, [header, *cells])) for header, cells in columns.items()}
+    widths = fit(natural, flexible, answer.query["narrow"], width)
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="" if width == PIPED_WIDTH else "bold")
+    for header, column_width in widths.items():
+        table.add_column(header, no_wrap=True, overflow="ellipsis", width=column_width)
+    for index in range(len(rows)):
+        texts = (columns[header][index] for header in widths)
+        table.add_row(*(Text(text, style=STYLES.get(text, "")) for text in texts))
     return table
+
+
+def fit(widths: dict[str, int], flexible: list[str], narrow: list[str], width: int) -> dict[str, int]:
+    """Widths of the columns on a terminal: flexible ones are cut, those that may go do, the rest stays whole.
+
+    Args:
+        widths: header -> the width that nothing of the column needs more than.
+        flexible: headers of the columns that may be cut.
+        narrow: headers of those that may be left out, the first one first.
+        width: of the terminal, in characters.
+    """
+    widths = dict(widths)
+    for header in [*narrow, ""]:
+        rigid = sum(size + GAP for name, size in widths.items() if name not in flexible)
+        room = width - rigid - GAP * len(flexible) + GAP
+        wanted = sum(widths[name] for name in flexible)
+        if wanted <= room:
+            return widths
+        if room >= min(wanted, ENOUGH * len(flexible)) or not header:
+            break
+        widths.pop(header, None)
+    # The narrow ones of the flexible columns stay whole, and the others share what is left.
+    for left, name in zip(range(len(flexible), 0, -1), sorted(flexible, key=widths.__getitem__), strict=True):
+        widths[name] = max(min(widths[name], room // left), 1)
+        room -= widths[name]
+    return widths
 
 
 def _fields(row: Row) -> Table:
@@ -113,5 +151,5 @@ def safe(text: str, keep_lines: bool = False) -> str:
     return "".join(
         char if unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") or (keep_lines and char == "\n")
         else " " if char in "\n\t\r" else "�"
-        for char in text
+        for char in text.replace("\u200d", "")  # joins emoji, each of which says enough by itself
     )  # fmt: skip

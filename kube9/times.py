@@ -9,6 +9,7 @@ DAY_MS = 86_400_000
 MIN_MS = -62_135_596_800_000  # 0001-01-01T00:00:00.000Z
 MAX_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 UNIT_MS = {"w": 7 * DAY_MS, "d": DAY_MS, "h": 3_600_000, "m": 60_000, "s": 1000}
+DURATIONS = "a duration such as 5s, 30m, 24h, 7d or 1h30m"
 FORMS = "a time such as 2025-12-01, 2025-12-01T10:30:00Z, 30m, 24h, 7d, 1h30m, now, today or yesterday"
 
 
@@ -46,7 +47,13 @@ def parse(text: str, now: int) -> int:
         return now
     if word in ("today", "yesterday"):
         return now - now % DAY_MS - (DAY_MS if word == "yesterday" else 0)
-    ms = _absolute(word) if word[4:5] == "-" else now - duration_ms(word)
+    if word[4:5] == "-":
+        ms = _absolute(word)
+    else:
+        try:
+            ms = now - duration_ms(word)
+        except ValueError:
+            raise ValueError(f"not {FORMS}") from None
     if not MIN_MS <= ms <= MAX_MS:
         raise ValueError("outside the years 1 to 9999")
     return ms
@@ -63,9 +70,9 @@ def duration_ms(text: str) -> int:
             total += int(number) * smallest
             number = ""
         else:
-            raise ValueError(f"not {FORMS}")
+            raise ValueError(f"not {DURATIONS}")
     if number or not text:
-        raise ValueError(f"not {FORMS}")
+        raise ValueError(f"not {DURATIONS}")
     return total
 
 
@@ -84,7 +91,7 @@ def _date_ms(year: int, month: int, day: int) -> int:
     day_of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
     days = shifted * 365 + shifted // 4 - shifted // 100 + shifted // 400 + day_of_year - 719_468
     if year < 1 or not 1 <= month <= 12 or time.gmtime(days * 86_400)[:3] != (year, month, day):
-        raise ValueError("no such day")
+        raise ValueError("not a day of the calendar")
     return days * DAY_MS
 
 
@@ -98,10 +105,10 @@ def _clock_ms(clock: str) -> int:
             if found:
                 digits = offset.replace(":", "", 1) if offset[2:3] == ":" else offset
                 if len(digits) not in (2, 4):
-                    raise ValueError("the offset is not like +02:00")
+                    raise ValueError("not a time with an offset such as +02:00")
                 hours, minutes = _number(digits[:2]), _number(digits[2:] or "0")
                 if hours > 23 or minutes > 59:
-                    raise ValueError("the offset is not like +02:00")
+                    raise ValueError("not a time with an offset such as +02:00")
                 offset_ms = factor * (hours * 60 + minutes) * 60_000
                 break
     whole, point, fraction = clock.replace(",", ".").partition(".")
@@ -110,7 +117,7 @@ def _clock_ms(clock: str) -> int:
         raise ValueError(f"not {FORMS}")
     hour, minute, second = _number(parts[0]), _number(parts[1]), _number(parts[2]) if len(parts) == 3 else 0
     if hour > 23 or minute > 59 or second > 59:
-        raise ValueError("no such time of day")
+        raise ValueError("not a time of day")
     millis = _number(fraction) and _number((fraction + "00")[:3]) if point else 0
     return ((hour * 60 + minute) * 60 + second) * 1000 + millis - offset_ms
 
