@@ -263,9 +263,6 @@ VALUES = {
     "string": st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
     "time": st.sampled_from(["1h", "2025-12-01", "now"]),
 }
-    "string": st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
-    "time": st.sampled_from(["1h", "2025-12-01", "now"]),
-}
 
 
 @st.composite
