@@ -101,11 +101,15 @@ def save(compiled: Plan, path: str) -> None:
         raise
 
 
-def fresh_key() -> str:
-    """The digest of everything that a plan depends on. Raises OSError when some of it is missing."""
+def fresh_key(for_wheel: bool = False) -> str:
+    """The digest of everything that a plan depends on. Raises OSError when some of it is missing.
+
+    Args:
+        for_wheel: give the key that fits once the tree has been installed from a wheel.
+    """
     spec, schema = shipped.path(SPEC), shipped.path("schema")
     paths = [spec, *(os.path.join(schema, name) for name in sorted(os.listdir(schema)) if name.endswith(".sql"))]
-    if os.path.dirname(spec) != shipped.PACKAGE:  # a source tree, where the compiler changes without a new version
+    if os.path.dirname(spec) != shipped.PACKAGE and not for_wheel:  # here the compiler changes without a new version
         paths += [os.path.join(shipped.PACKAGE, name) for name in ("compiler.py", "sqlcheck.py", "spec.py", "plan.py")]
     digest = blake2b(__version__.encode(), digest_size=DIGEST_SIZE)
     for path in paths:
