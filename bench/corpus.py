@@ -3,7 +3,7 @@
 import random
 from pathlib import Path
 
-from kube9 import rules, store, times
+from kube9 import migrations, rules, times
 from kube9.model import Batch
 from kube9.normalise import normalise
 from kube9.upsert import write
@@ -33,7 +33,7 @@ def database(path: Path, count: int, days: float = 30.0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
-    connection = store.open_writer(str(path))
+    connection = migrations.open_writer(str(path))
     connection.execute("PRAGMA synchronous=OFF")
     known, now, source = rules.built_in(), times.now_ms(), random.Random(9)
     for start in range(0, count, 10_000):

@@ -231,11 +231,11 @@ def _import(
 
 def _migrate(*, db: Database = None, format: Human = "text") -> int:
     """Bring the database to the newest schema; `kube9 serve` does the same when it starts."""
-    from kube9 import lock
+    from kube9 import lock, migrations
 
     path = store.database_path(db)
     with lock.held(path):
-        before, after = store.migrate(path)
+        before, after = migrations.migrate(path)
     text = f"{path}: schema version {after}, " + ("as it was" if before == after else f"was {before}")
     found = {"database_path": path, "before": before, "after": after}
     render.write((json.dumps(found, indent=2, ensure_ascii=False) if format == "json" else text) + "\n")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-from kube9 import dump, errors, rules, store
+from kube9 import dump, errors, rules
 from kube9.model import Batch
 from kube9.normalise import normalise
 from kube9.upsert import Tally
@@ -32,11 +32,11 @@ def import_files(
 
     Raises:
         InvalidArgument: a file cannot be read, is cut or is no dump; `details` says how many events were recorded.
-        Unavailable, PermissionDenied, DataLoss, FailedPrecondition: as `store.open_writer`.
+        Unavailable, PermissionDenied, DataLoss, FailedPrecondition: as `migrations.open_writer`.
     """
     for file in files:
         _look(file)  # a missing second file is said before the first is read
-    writer = Writer(store.open_writer(database), patience_s=PATIENCE_S)
+    writer = Writer(database, patience_s=PATIENCE_S)
     writer.start()
     known = rules.built_in()
     failure: errors.Kube9Error | None = None

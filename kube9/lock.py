@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kube9 import errors, store
+from kube9 import errors, migrations
 
 
 @contextmanager
@@ -15,7 +15,7 @@ def held(path: str) -> Iterator[None]:
     Raises FailedPrecondition, naming the process that holds it. `record` and `import` may write beside the holder.
     """
     lock = f"{path}.lock"
-    store.make_directory(path)
+    migrations.make_directory(path)
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kube9 import apiserver, errors, lock, rules, store, times, watch
+from kube9 import apiserver, errors, lock, migrations, rules, store, times, watch
 from kube9.model import Batch, Position
 from kube9.normalise import normalise
 from kube9.version import __version__
@@ -62,11 +62,11 @@ def serve(database: str, api: apiserver.ApiServer) -> int:
 
     Raises:
         FailedPrecondition: another `serve` holds the database, or a newer kube9 made it.
-        Unavailable, PermissionDenied, DataLoss: as `store.open_writer`.
+        Unavailable, PermissionDenied, DataLoss: as `migrations.open_writer`.
         Internal: a mistake of kube9's own ended the recording.
     """
     with lock.held(database), _stop_signals() as told_to_stop:
-        before, after = store.migrate(database)
+        before, after = migrations.migrate(database)
         if before != after:
             log.info("database %s: %s at schema version %d", "migrated" if before else "initialised", database, after)
         recorder = Recorder(database, api)
@@ -86,7 +86,7 @@ class Recorder:
         self._started_at = times.iso(times.now_ms())
         self._stopping = threading.Event()
         self._failure: Exception | None = None
-        self._writer = Writer(store.open_writer(database), beat=self._beat)
+        self._writer = Writer(database, beat=self._beat)
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def start(self) -> None:

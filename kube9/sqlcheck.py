@@ -10,7 +10,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
-from kube9 import store
+from kube9 import migrations
 from kube9.declared import Document, Location, nearest
 from kube9.query import statement
 
@@ -26,7 +26,7 @@ class Schema:
 
     def __init__(self) -> None:
         self.connection = sqlite3.connect(":memory:")
-        for _, _, sql in store.migrations():
+        for _, _, sql in migrations.migrations():
             self.connection.executescript(sql)
         self.tables: dict[str, dict[str, bool]] = {}  # table -> column -> may be null
         for (table,) in self.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():

@@ -1,13 +1,12 @@
-"""The database file: where it is, opening it to read or to write, and the migrations that make it.
+"""The database file: where it is, and opening it to read.
 
-A reader creates nothing and changes nothing. A writer is made by `open_writer`, which brings a new file to the newest
-schema; `migrate` alone does that to an old one. Only SQLite ever opens the file: closing another descriptor of it in
+A reader creates nothing and changes nothing. Only SQLite ever opens the file: closing another descriptor of it in
 this process would drop SQLite's locks (https://www.sqlite.org/howtocorrupt.html, section 2.2).
 """
 
 import os
 
-from kube9 import errors, shipped, times
+from kube9 import errors, shipped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ else:
 APPLICATION_ID = 0x6B756239  # "kub9": tells our lineage from the TypeScript operator's, which numbers other things
 BUSY_TIMEOUT_S = 10.0
 READER_CACHE_KIB = 1024
-WRITER_CACHE_KIB = 10_000
 
 Connection = sqlite3.Connection
 Error = sqlite3.Error
@@ -77,7 +75,7 @@ class Reader:
         self._before = _look(path)
         self.immutable = self._before[2] is None
         mode = "immutable=1" if self.immutable else "mode=ro"
-        self.connection = _connect(path, f"?{mode}", min(timeout_s, BUSY_TIMEOUT_S))
+        self.connection = connect(path, f"?{mode}", min(timeout_s, BUSY_TIMEOUT_S))
         try:
             for pragma in (f"cache_size=-{READER_CACHE_KIB}", "query_only=1"):
                 self.connection.execute(f"PRAGMA {pragma}")
@@ -118,69 +116,6 @@ def open_reader(path: str, timeout_s: float = BUSY_TIMEOUT_S) -> Reader:
     return Reader(path, timeout_s)
 
 
-def open_writer(path: str) -> Connection:
-    """Open the database to write, making it when there is none.
-
-    A file at an older schema is refused: `migrate` is for `serve` and `kube9 db migrate`. Raises as `open_reader`
-    does, and Unavailable when the directory cannot be made or written.
-    """
-    connection = _writer(path)
-    try:
-        version = schema_version(connection, path, new_is_zero=True)
-        if version == 0:
-            _create(connection, path)
-        elif version < newest_version():
-            raise errors.FailedPrecondition(
-                f"database at schema version {version}, this kube9 writes {newest_version()}",
-                f"{path}: run `kube9 db migrate --db {path}`, or let `kube9 serve` do it when it starts",
-            )
-        elif version > newest_version():
-            raise _too_new(path, version)
-        return connection
-    except BaseException as error:
-        connection.close()
-        if isinstance(error, sqlite3.Error):
-            raise translate(error, path) from error
-        raise
-
-
-def migrate(path: str) -> tuple[int, int]:
-    """Bring the database to the newest schema, each migration in one transaction with its row in schema_version.
-
-    Returns: the versions before and after.
-
-    Raises:
-        FailedPrecondition: the file is newer than this program, or another program's.
-        Internal: a migration failed and was rolled back; says which file and statement.
-    """
-    connection = _writer(path)
-    try:
-        before = schema_version(connection, path, new_is_zero=True)
-        if before == 0:
-            _create(connection, path)
-        elif before > newest_version():
-            raise _too_new(path, before)
-        else:
-            _apply(connection, path, before)
-        return before, newest_version()
-    except sqlite3.Error as error:
-        raise translate(error, path) from error
-    finally:
-        connection.close()
-
-
-def migrations() -> list[tuple[int, str, str]]:
-    """The numbered migrations as (version, file name, SQL), in order. Raises Internal for a gap or a duplicate."""
-    directory = shipped.path("schema")
-    found = []
-    for name in sorted(name for name in os.listdir(directory) if name.endswith(".sql")):
-        with open(os.path.join(directory, name), encoding="utf-8") as file:
-            found.append((int(name[:4]), name, file.read()))
-    if [version for version, _, _ in found] != list(range(1, len(found) + 1)):
-        raise errors.Internal("the migrations are not numbered 1, 2, 3 …", f"{directory}: {[name for _, name, _ in found]}")
-    return found
-
-
 def newest_version() -> int:
     """The schema version that this program writes: how many migrations there are."""
     return sum(name.endswith(".sql") for name in os.listdir(shipped.path("schema")))
@@ -213,13 +148,6 @@ def translate(error: Exception, path: str) -> errors.Kube9Error:
     return errors.Internal("SQLite refused a statement", f"{path}: {error} ({name})")
 
 
-def _too_new(path: str, version: int) -> errors.FailedPrecondition:
-    return errors.FailedPrecondition(
-        f"database at schema version {version}, newer than this kube9 knows ({newest_version()})",
-        f"{path}: this kube9 can query it but not write it; update kube9",
-    )
-
-
 def _look(path: str) -> tuple[int, int, tuple[int, int] | None]:
     """What tells that a file was written: its time and size, and those of its -wal."""
     try:
@@ -243,7 +171,8 @@ def _look(path: str) -> tuple[int, int, tuple[int, int] | None]:
     return main.st_mtime_ns, main.st_size, (wal.st_mtime_ns, wal.st_size)
 
 
-def _connect(path: str, query: str, timeout_s: float) -> Connection:
+def connect(path: str, query: str, timeout_s: float) -> Connection:
+    """A connection by a URI's query, such as `?mode=ro`; transactions are begun by hand. Raises as `open_reader`."""
     quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     try:
         return sqlite3.connect(
@@ -251,68 +180,3 @@ def _connect(path: str, query: str, timeout_s: float) -> Connection:
         )
     except sqlite3.Error as error:
         raise translate(error, path) from error
-
-
-def _writer(path: str) -> Connection:
-    make_directory(path)
-    if os.path.isdir(path):
-        raise errors.Unavailable("not a file", f"{path}: {NOT_A_FILE}")
-    connection = _connect(path, "?mode=rwc", BUSY_TIMEOUT_S)
-    try:
-        for pragma in ("synchronous=NORMAL", "foreign_keys=ON", f"cache_size=-{WRITER_CACHE_KIB}", "temp_store=MEMORY"):
-            connection.execute(f"PRAGMA {pragma}")
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.Error as error:
-        connection.close()
-        raise translate(error, path) from error
-    return connection
-
-
-def make_directory(path: str) -> None:
-    """Make the directory that a database file is to lie in. Raises PermissionDenied and Unavailable."""
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-    except OSError as error:
-        kind = errors.PermissionDenied if isinstance(error, PermissionError) else errors.Unavailable
-        raise kind("cannot make the directory of the database", f"{path}: {error.strerror}") from None
-
-
-def _create(connection: Connection, path: str) -> None:
-    # These three are fixed by the first table, so they come before it.
-    connection.execute("PRAGMA page_size=4096")
-    connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
-    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-    connection.execute("PRAGMA journal_mode=WAL")
-    _apply(connection, path, 0)
-
-
-def _apply(connection: Connection, path: str, version: int) -> None:
-    for number, name, sql in migrations()[version:]:
-        connection.execute("BEGIN IMMEDIATE")
-        statement = ""
-        try:
-            if number <= schema_version(connection, path, new_is_zero=True):
-                connection.execute("ROLLBACK")  # another process came first
-                continue
-            for statement in _statements(sql):
-                connection.execute(statement)
-            connection.execute(
-                "INSERT INTO schema_version (version, applied_at, description) VALUES (?, ?, ?)",
-                (number, times.iso(times.now_ms()), name[5:-4].replace("_", " ")),
-            )
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise errors.Internal(f"migration {name} failed and was rolled back", f"{path}: {error} in: {statement}") from error
-
-
-def _statements(sql: str) -> list[str]:
-    """The statements of a script. Python's `executescript` would commit the open transaction first."""
-    found, part = [], ""
-    for piece in sql.split(";")[:-1]:
-        part += piece + ";"
-        if sqlite3.complete_statement(part):
-            found.append(part.strip())
-            part = ""
-    return found

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from kube9 import errors, store
+from kube9 import errors, migrations, store
 from kube9.model import Batch
 from kube9.upsert import Tally, write
 
@@ -37,15 +37,17 @@ class Writer:
     """Writes batches in a thread of its own.
 
     Args:
-        connection: from `store.open_writer`; the writer's from now on, and closed by it.
+        path: the database file; made when there is none.
         capacity: how many events may wait before `put` blocks.
         patience_s: how long a failing write is tried again before the writer gives up; None is for ever.
         beat: called in the writer's thread every `beat_every_s` seconds with the connection, when given.
+
+    Raises: as `migrations.open_writer`.
     """
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        path: str,
         *,
         capacity: int = CAPACITY,
         patience_s: float | None = None,
@@ -56,7 +58,8 @@ class Writer:
         self.set_aside = 0
         self.error: Exception | None = None  # why the last write failed, None while they succeed
         self.dead: Exception | None = None  # what ended the thread, if it ended by itself
-        self._connection, self._capacity, self._patience_s = connection, capacity, patience_s
+        self._path, self._connection = path, migrations.open_writer(path)
+        self._capacity, self._patience_s = capacity, patience_s
         self._beat, self._beat_every_s = beat, beat_every_s
         self._waiting: deque[Batch] = deque()
         self._size = 0
@@ -171,7 +174,7 @@ class Writer:
                 self._write_singly(batches, error)
                 return
             except sqlite3.Error as error:
-                failure = store.translate(error, self._path())
+                failure = store.translate(error, self._path)
                 if self._patience_s is not None and time.monotonic() - started > self._patience_s:
                     raise failure from error
                 if not self.error:
@@ -195,9 +198,6 @@ class Writer:
                     self._write([batch._replace(events=[event], position=None)])
                 if batch.position:
                     self._write([batch._replace(events=[])])
-
-    def _path(self) -> str:
-        return str(self._connection.execute("PRAGMA database_list").fetchone()[2])
 
     def _try(self, action: Callable[[], Any]) -> None:
         try:

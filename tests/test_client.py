@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT, SAMPLE, Kube9, make_event
 
 import kube9 as library
-from kube9 import cli, errors, store
+from kube9 import cli, errors, migrations
 
 METHODS = ["status", "events.list", "events.get"]
 
@@ -221,7 +221,7 @@ def large(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Kube9:
     """300,000 rows: counting those that began before a moment takes a while."""
     runner = Kube9(tmp_path_factory.mktemp("large"), cache)
     runner.record(make_event())
-    connection = store.open_writer(str(runner.db))
+    connection = migrations.open_writer(str(runner.db))
     (row,) = connection.execute("SELECT * FROM events").fetchall()
     names = [column[0] for column in connection.execute("SELECT * FROM events").description]
     numbers = "WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 300000)"

@@ -1,0 +1,146 @@
+"""Making the database and bringing it to the newest schema, by the numbered files of schema/.
+
+`open_writer` makes a new file; an old one is migrated by `migrate` alone, which `serve` and `kube9 db migrate` call.
+"""
+
+import os
+import sqlite3
+
+from kube9 import errors, shipped, store, times
+
+WRITER_CACHE_KIB = 10_000
+
+
+def open_writer(path: str) -> sqlite3.Connection:
+    """Open the database to write, making it when there is none.
+
+    A file at an older schema is refused: `migrate` is for `serve` and `kube9 db migrate`. Raises as `open_reader`
+    does, and Unavailable when the directory cannot be made or written.
+    """
+    connection = _writer(path)
+    try:
+        version = store.schema_version(connection, path, new_is_zero=True)
+        if version == 0:
+            _create(connection, path)
+        elif version < store.newest_version():
+            raise errors.FailedPrecondition(
+                f"database at schema version {version}, this kube9 writes {store.newest_version()}",
+                f"{path}: run `kube9 db migrate --db {path}`, or let `kube9 serve` do it when it starts",
+            )
+        elif version > store.newest_version():
+            raise _too_new(path, version)
+        return connection
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise store.translate(error, path) from error
+        raise
+
+
+def migrate(path: str) -> tuple[int, int]:
+    """Bring the database to the newest schema, each migration in one transaction with its row in schema_version.
+
+    Returns: the versions before and after.
+
+    Raises:
+        FailedPrecondition: the file is newer than this program, or another program's.
+        Internal: a migration failed and was rolled back; says which file and statement.
+    """
+    connection = _writer(path)
+    try:
+        before = store.schema_version(connection, path, new_is_zero=True)
+        if before == 0:
+            _create(connection, path)
+        elif before > store.newest_version():
+            raise _too_new(path, before)
+        else:
+            _apply(connection, path, before)
+        return before, store.newest_version()
+    except sqlite3.Error as error:
+        raise store.translate(error, path) from error
+    finally:
+        connection.close()
+
+
+def migrations() -> list[tuple[int, str, str]]:
+    """The numbered migrations as (version, file name, SQL), in order. Raises Internal for a gap or a duplicate."""
+    directory = shipped.path("schema")
+    found = []
+    for name in sorted(name for name in os.listdir(directory) if name.endswith(".sql")):
+        with open(os.path.join(directory, name), encoding="utf-8") as file:
+            found.append((int(name[:4]), name, file.read()))
+    if [version for version, _, _ in found] != list(range(1, len(found) + 1)):
+        raise errors.Internal("the migrations are not numbered 1, 2, 3 …", f"{directory}: {[name for _, name, _ in found]}")
+    return found
+
+
+def make_directory(path: str) -> None:
+    """Make the directory that a database file is to lie in. Raises PermissionDenied and Unavailable."""
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+    except OSError as error:
+        kind = errors.PermissionDenied if isinstance(error, PermissionError) else errors.Unavailable
+        raise kind("cannot make the directory of the database", f"{path}: {error.strerror}") from None
+
+
+def _writer(path: str) -> sqlite3.Connection:
+    make_directory(path)
+    if os.path.isdir(path):
+        raise errors.Unavailable("not a file", f"{path}: {store.NOT_A_FILE}")
+    connection = store.connect(path, "?mode=rwc", store.BUSY_TIMEOUT_S)
+    try:
+        for pragma in ("synchronous=NORMAL", "foreign_keys=ON", f"cache_size=-{WRITER_CACHE_KIB}", "temp_store=MEMORY"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        connection.close()
+        raise store.translate(error, path) from error
+    return connection
+
+
+def _too_new(path: str, version: int) -> errors.FailedPrecondition:
+    return errors.FailedPrecondition(
+        f"database at schema version {version}, newer than this kube9 knows ({store.newest_version()})",
+        f"{path}: this kube9 can query it but not write it; update kube9",
+    )
+
+
+def _create(connection: sqlite3.Connection, path: str) -> None:
+    # These three are fixed by the first table, so they come before it.
+    connection.execute("PRAGMA page_size=4096")
+    connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+    connection.execute(f"PRAGMA application_id={store.APPLICATION_ID}")
+    connection.execute("PRAGMA journal_mode=WAL")
+    _apply(connection, path, 0)
+
+
+def _apply(connection: sqlite3.Connection, path: str, version: int) -> None:
+    for number, name, sql in migrations()[version:]:
+        connection.execute("BEGIN IMMEDIATE")
+        statement = ""
+        try:
+            if number <= store.schema_version(connection, path, new_is_zero=True):
+                connection.execute("ROLLBACK")  # another process came first
+                continue
+            for statement in _statements(sql):
+                connection.execute(statement)
+            connection.execute(
+                "INSERT INTO schema_version (version, applied_at, description) VALUES (?, ?, ?)",
+                (number, times.iso(times.now_ms()), name[5:-4].replace("_", " ")),
+            )
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise errors.Internal(f"migration {name} failed and was rolled back", f"{path}: {error} in: {statement}") from error
+
+
+def _statements(sql: str) -> list[str]:
+    """The statements of a script. Python's `executescript` would commit the open transaction first."""
+    found, part = [], ""
+    for piece in sql.split(";")[:-1]:
+        part += piece + ";"
+        if sqlite3.complete_statement(part):
+            found.append(part.strip())
+            part = ""
+    return found
