@@ -38,7 +38,7 @@ class Server:
                 pass
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
         configuration = client.Configuration(host=f"http://127.0.0.1:{self._http.server_port}")
         self._client = client.ApiClient(configuration)
