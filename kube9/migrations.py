@@ -5,6 +5,8 @@
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from kube9 import errors, shipped, store, times
 
@@ -111,28 +113,43 @@ def _create(connection: sqlite3.Connection, path: str) -> None:
     connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
     connection.execute(f"PRAGMA application_id={store.APPLICATION_ID}")
     connection.execute("PRAGMA journal_mode=WAL")
-    _apply(connection, path, 0)
+    # In one transaction, so that nobody ever sees a new file at an old version.
+    with _transaction(connection):
+        if store.schema_version(connection, path, new_is_zero=True) == 0:  # else another process came first
+            for migration in migrations():
+                _run(connection, path, *migration)
 
 
 def _apply(connection: sqlite3.Connection, path: str, version: int) -> None:
-    for number, name, sql in migrations()[version:]:
-        connection.execute("BEGIN IMMEDIATE")
-        statement = ""
-        try:
-            if number <= store.schema_version(connection, path, new_is_zero=True):
-                connection.execute("ROLLBACK")  # another process came first
-                continue
-            for statement in _statements(sql):
-                connection.execute(statement)
-            connection.execute(
-                "INSERT INTO schema_version (version, applied_at, description) VALUES (?, ?, ?)",
-                (number, times.iso(times.now_ms()), name[5:-4].replace("_", " ")),
-            )
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise errors.Internal(f"migration {name} failed and was rolled back", f"{path}: {error} in: {statement}") from error
+    for migration in migrations()[version:]:
+        with _transaction(connection):
+            if migration[0] > store.schema_version(connection, path):  # else another process came first
+                _run(connection, path, *migration)
+
+
+def _run(connection: sqlite3.Connection, path: str, number: int, name: str, sql: str) -> None:
+    statement = ""
+    try:
+        for statement in _statements(sql):
+            connection.execute(statement)
+        connection.execute(
+            "INSERT INTO schema_version (version, applied_at, description) VALUES (?, ?, ?)",
+            (number, times.iso(times.now_ms()), name[5:-4].replace("_", " ")),
+        )
+    except sqlite3.Error as error:
+        raise errors.Internal(f"migration {name} failed and was rolled back", f"{path}: {error} in: {statement}") from error
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _statements(sql: str) -> list[str]:
