@@ -89,10 +89,10 @@ class _Text:
         while True:
             try:
                 found, end = self._json.raw_decode(self.buffer, self.at)
-            except (json.JSONDecodeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:
                 if len(self.buffer) - self.at > LARGEST_OBJECT:
                     raise self.wrong("has an object of more than 64 MiB, or a quote that is never closed") from None
-                if isinstance(error, RecursionError) or self.ended:
+                if not isinstance(error, json.JSONDecodeError) or self.ended:
                     raise self.wrong(_reason(error, len(self.buffer)), getattr(error, "pos", self.at)) from None
                 self.more()
                 continue
@@ -149,19 +149,34 @@ def _elements(text: _Text) -> Iterator[Any]:
 
 def _yaml_values(text: _Text) -> Iterator[Any]:
     from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import SafeConstructor
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+    class TimesAsText(SafeConstructor):
+        pass
+
+    TimesAsText.add_constructor("tag:yaml.org,2002:timestamp", TimesAsText.construct_scalar)
     while text.more():
         pass
+    reader = YAML(typ="safe", pure=True)
+    reader.Constructor = TimesAsText
     try:
-        for value in YAML(typ="safe", pure=True).load_all(text.buffer):
+        for value in reader.load_all(text.buffer):
             if not isinstance(value, dict | list):
                 raise InvalidArgument(f"{text.name}: the file holds no objects: neither JSON nor YAML of Kubernetes")
-            yield from value["items"] if isinstance(value, dict) and isinstance(value.get("items"), list) else [value]
+            items = value.get("items") if isinstance(value, dict) else value
+            values = items if isinstance(items, list) else [value]
+            # A cut file may still be YAML: then its last line has no end, or the list's kind, which follows, is missing.
+            cut = not text.buffer.endswith("\n") or (items is not value and values is items and "kind" not in value)
+            yield from values[:-1] if cut else values
+            if cut:
+                raise InvalidArgument(f"{text.name}: the file ends in the middle")
     except MarkedYAMLError as error:
         mark = error.problem_mark
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         raise InvalidArgument(f"{text.name}{where}: the file is neither JSON nor YAML: {error.problem}") from None
+    except RecursionError:
+        raise InvalidArgument(f"{text.name}: the file is nested too deeply") from None
     except (YAMLError, ValueError) as error:
         raise InvalidArgument(f"{text.name}: the file is neither JSON nor YAML: {error}") from None
 
@@ -173,13 +188,15 @@ def _events(value: Any) -> Iterator[dict[str, Any]]:
     if value.get("type") in ("ADDED", "MODIFIED") and isinstance(value.get("object"), dict):
         value = value["object"]
     # Objects in an EventList carry no kind.
-    if value.get("kind", "Event") == "Event" and ("involvedObject" in value or "regarding" in value):
+    if value.get("kind") == "Event" or ("kind" not in value and ("involvedObject" in value or "regarding" in value)):
         yield value
 
 
 def _reason(error: Exception, size: int) -> str:
     if isinstance(error, RecursionError):
         return "is nested too deeply"
+    if not isinstance(error, json.JSONDecodeError):
+        return f"holds what no event has: {error}"
     position, message = getattr(error, "pos", 0), getattr(error, "msg", str(error))
     cut = position >= size or "Unterminated string" in message
     return "ends in the middle" if cut else f"is not JSON: {message}"

@@ -5,6 +5,7 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,15 +14,17 @@ from kube9 import errors, shipped, store, times
 WRITER_CACHE_KIB = 10_000
 
 
-def open_writer(path: str) -> sqlite3.Connection:
+def open_writer(path: str, busy_timeout_s: float = store.BUSY_TIMEOUT_S) -> sqlite3.Connection:
     """Open the database to write, making it when there is none.
+
+    `busy_timeout_s` is how long a statement waits while another process writes.
 
     A file at an older schema is refused: `migrate` is for `serve` and `kube9 db migrate`. Raises as `open_reader`
     does, and Unavailable when the directory cannot be made or written.
     """
-    connection = _writer(path)
+    connection = _writer(path, busy_timeout_s)
     try:
-        version = store.schema_version(connection, path, new_is_zero=True)
+        version = store.schema_version(connection, path)
         if version == 0:
             _create(connection, path)
         elif version < store.newest_version():
@@ -48,9 +51,9 @@ def migrate(path: str) -> tuple[int, int]:
         FailedPrecondition: the file is newer than this program, or another program's.
         Internal: a migration failed and was rolled back; says which file and statement.
     """
-    connection = _writer(path)
+    connection = _writer(path, store.BUSY_TIMEOUT_S)
     try:
-        before = store.schema_version(connection, path, new_is_zero=True)
+        before = store.schema_version(connection, path)
         if before == 0:
             _create(connection, path)
         elif before > store.newest_version():
@@ -67,13 +70,22 @@ def migrate(path: str) -> tuple[int, int]:
 def migrations() -> list[tuple[int, str, str]]:
     """The numbered migrations as (version, file name, SQL), in order. Raises Internal for a gap or a duplicate."""
     directory = shipped.path("schema")
+    names = sorted(name for name in os.listdir(directory) if name.endswith(".sql"))
+    if any(not name.startswith(f"{number:04}_") for number, name in enumerate(names, 1)):
+        raise errors.Internal("the migrations are not numbered 1, 2, 3 …", f"{directory}: {', '.join(names)}")
     found = []
-    for name in sorted(name for name in os.listdir(directory) if name.endswith(".sql")):
+    for number, name in enumerate(names, 1):
         with open(os.path.join(directory, name), encoding="utf-8") as file:
-            found.append((int(name[:4]), name, file.read()))
-    if [version for version, _, _ in found] != list(range(1, len(found) + 1)):
-        raise errors.Internal("the migrations are not numbered 1, 2, 3 …", f"{directory}: {[name for _, name, _ in found]}")
+            found.append((number, name, file.read()))
     return found
+
+
+def _refuse_foreign(path: str) -> None:
+    # Before it is opened to write, because closing that would fold its -wal into another program's file.
+    if not os.path.exists(path) or not os.path.getsize(path):
+        return
+    if os.path.exists(f"{path}-shm") or not os.path.exists(f"{path}-wal"):  # else only a writer can take the -wal in
+        store.Reader(path).connection.close()
 
 
 def make_directory(path: str) -> None:
@@ -85,11 +97,14 @@ def make_directory(path: str) -> None:
         raise kind("cannot make the directory of the database", f"{path}: {error.strerror}") from None
 
 
-def _writer(path: str) -> sqlite3.Connection:
+def _writer(path: str, busy_timeout_s: float) -> sqlite3.Connection:
     make_directory(path)
     if os.path.isdir(path):
         raise errors.Unavailable("not a file", f"{path}: {store.NOT_A_FILE}")
-    connection = store.connect(path, "?mode=rwc", store.BUSY_TIMEOUT_S)
+    if os.path.exists(path) and not os.access(path, os.W_OK):
+        raise errors.PermissionDenied("the database may not be written", f"{path}: {store.WHERE}")
+    _refuse_foreign(path)
+    connection = store.connect(path, "?mode=rwc", busy_timeout_s)
     try:
         for pragma in ("synchronous=NORMAL", "foreign_keys=ON", f"cache_size=-{WRITER_CACHE_KIB}", "temp_store=MEMORY"):
             connection.execute(f"PRAGMA {pragma}")
@@ -112,12 +127,25 @@ def _create(connection: sqlite3.Connection, path: str) -> None:
     connection.execute("PRAGMA page_size=4096")
     connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
     connection.execute(f"PRAGMA application_id={store.APPLICATION_ID}")
-    connection.execute("PRAGMA journal_mode=WAL")
+    _use_wal(connection)
     # In one transaction, so that nobody ever sees a new file at an old version.
     with _transaction(connection):
-        if store.schema_version(connection, path, new_is_zero=True) == 0:  # else another process came first
+        if store.schema_version(connection, path) == 0:  # else another process came first
             for migration in migrations():
                 _run(connection, path, *migration)
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    # SQLite does not wait for its busy timeout here, and another process may be making the same file.
+    deadline = time.monotonic() + store.BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _apply(connection: sqlite3.Connection, path: str, version: int) -> None:
@@ -155,9 +183,10 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def _statements(sql: str) -> list[str]:
     """The statements of a script. Python's `executescript` would commit the open transaction first."""
     found, part = [], ""
-    for piece in sql.split(";")[:-1]:
+    for piece in sql.split(";"):
         part += piece + ";"
         if sqlite3.complete_statement(part):
             found.append(part.strip())
             part = ""
-    return found
+    last = [line for line in part.removesuffix(";").splitlines() if line.strip() and not line.strip().startswith("--")]
+    return [*found, part.strip()] if last else found

@@ -13,7 +13,7 @@ from kube9.model import DESCRIPTION_LENGTH, TITLE_LENGTH, Event, cut
 from kube9.rules import Rules
 
 EPOCH = "1970-01-01T00:00:00.000Z"  # for an event without any time: the same at each import
-FACT_LENGTH = 500
+FACT_LENGTH = 200  # characters; so that all facts together stay under 10 KiB
 MAX_COUNT = 2**53  # what every reader of JSON can hold
 
 
@@ -34,7 +34,7 @@ def normalise(source: dict[str, Any], rules: Rules) -> Event:
     severity = (matcher and matcher.severity) or usual
     details = _details(source, involved, facts)
     if type_name and (severity != usual or type_name not in rules.severities):
-        details["type"] = type_name  # elsewhere the severity tells it
+        details["type"] = cut(type_name, FACT_LENGTH)  # elsewhere the severity tells it
 
     created_at = (
         _time(source.get("eventTime"))
@@ -78,13 +78,15 @@ def _details(source: dict[str, Any], involved: dict[str, Any], facts: dict[str, 
     details: dict[str, Any] = {name: cut(value, FACT_LENGTH) for name, value in facts.items()}
     path = _text(involved.get("fieldPath"))
     if path and path.endswith("}") and "{" in path:
-        details["container"] = path[path.index("{") + 1 : -1]  # spec.containers{web}
+        details["container"] = cut(path[path.index("{") + 1 : -1], FACT_LENGTH)  # spec.containers{web}
     action = _text(source.get("action"))
     if action:
         details["action"] = cut(action, FACT_LENGTH)
     related = _map(source.get("related"))
     if related.get("name"):
-        details["related"] = {key: _text(related.get(key)) for key in ("kind", "namespace", "name")}
+        details["related"] = {
+            key: cut(_text(related.get(key)) or "", FACT_LENGTH) or None for key in ("kind", "namespace", "name")
+        }
     return details
 
 

@@ -77,13 +77,18 @@ def yaml(answer: Answer, plan: "Plan") -> str:
     from io import StringIO
 
     from ruamel.yaml import YAML  # 31 ms
+    from ruamel.yaml.representer import SafeRepresenter
 
+    class Quoting(SafeRepresenter):
+        pass
+
+    Quoting.add_representer(str, _yaml_text)
     writer = YAML(typ="safe", pure=True)
+    writer.Representer = Quoting
     writer.default_flow_style = False
     writer.allow_unicode = True
     writer.width = 1_000_000  # folded lines would change what `grep` finds
     writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    writer.representer.add_representer(str, _yaml_text)
     stream = StringIO()
     writer.dump(document(answer, plan), stream)
     return stream.getvalue()

@@ -5,6 +5,7 @@ this process would drop SQLite's locks (https://www.sqlite.org/howtocorrupt.html
 """
 
 import os
+import time
 
 from kube9 import errors, shipped
 
@@ -19,6 +20,7 @@ else:
 
 APPLICATION_ID = 0x6B756239  # "kub9": tells our lineage from the TypeScript operator's, which numbers other things
 BUSY_TIMEOUT_S = 10.0
+WAL_LOOKS, WAL_LOOK_S = 5, 0.02  # at a -wal that has no -shm yet
 READER_CACHE_KIB = 1024
 
 Connection = sqlite3.Connection
@@ -32,14 +34,14 @@ def database_path(option: str | None) -> str:
     (https://specifications.freedesktop.org/basedir-spec/latest/).
     """
     if option is not None:
-        return os.path.abspath(option)
+        return os.path.realpath(option)
     directory = os.environ.get("DB_PATH")
     if not directory and "KUBERNETES_SERVICE_HOST" in os.environ:
         directory = "/data"
     if not directory:
         home = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
         directory = os.path.join(home, "kube9")
-    return os.path.abspath(os.path.join(directory, "kube9.db"))
+    return os.path.realpath(os.path.join(directory, "kube9.db"))
 
 
 NOT_A_FILE = "--db names a file, DB_PATH the directory it lies in"
@@ -57,6 +59,8 @@ SQLITE_ERRORS: tuple[tuple[str, type[errors.Kube9Error], str, str], ...] = (
     ("SQLITE_READONLY", errors.PermissionDenied, "the database may not be written", WHERE),
     ("SQLITE_PERM", errors.PermissionDenied, "access to the database was refused", WHERE),
     ("SQLITE_AUTH", errors.PermissionDenied, "the statement is not allowed", "only SELECT is"),
+    ("SQLITE_PROTOCOL", errors.Unavailable, "the database is locked", "other processes keep opening it, try again"),
+    ("SQLITE_NOLFS", errors.Unavailable, "the file system takes no file of this size", "keep the database on another one"),
     ("SQLITE_FULL", errors.Unavailable, "the disk is full", "free some space"),
     ("SQLITE_IOERR", errors.Unavailable, "the disk did not answer", "look at the system's log"),
 )
@@ -72,26 +76,17 @@ class Reader:
 
     def __init__(self, path: str, timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self.path = path
-        self._before = _look(path)
-        self.immutable = self._before[2] is None
-        mode = "immutable=1" if self.immutable else "mode=ro"
-        self.connection = connect(path, f"?{mode}", min(timeout_s, BUSY_TIMEOUT_S))
+        self.immutable, self._before = _how_to_read(path)
+        self.connection = connect(path, "?immutable=1" if self.immutable else "?mode=ro", min(timeout_s, BUSY_TIMEOUT_S))
         try:
             for pragma in (f"cache_size=-{READER_CACHE_KIB}", "query_only=1"):
                 self.connection.execute(f"PRAGMA {pragma}")
-            version = schema_version(self.connection, path)
-        except sqlite3.Error as error:
+            self.version = schema_version(self.connection, path)
+        except BaseException as error:
             self.connection.close()
-            raise translate(error, path) from error
-        except errors.Kube9Error:
-            self.connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise translate(error, path) from error
             raise
-        if version < newest_version():
-            self.connection.close()
-            raise errors.FailedPrecondition(
-                f"database at schema version {version}, this kube9 needs {newest_version()}",
-                f"{path}: `kube9 serve` migrates it when it starts, or run `kube9 db migrate --db {path}`",
-            )
 
     def __enter__(self) -> "Reader":
         return self
@@ -111,9 +106,18 @@ def open_reader(path: str, timeout_s: float = BUSY_TIMEOUT_S) -> Reader:
         Unavailable: there is none, or it cannot be opened.
         PermissionDenied: the user may not read it.
         DataLoss: the file is damaged or no database.
-        FailedPrecondition: another program's database, or an older schema.
+        FailedPrecondition: another program's database, an older schema, or a -wal that must be taken in first.
     """
-    return Reader(path, timeout_s)
+    reader = Reader(path, timeout_s)
+    if reader.version >= newest_version():
+        return reader
+    reader.connection.close()
+    if reader.version == 0:
+        raise errors.Unavailable("the database is empty", f"{path}: `kube9 serve` or `kube9 import` fills it")
+    raise errors.FailedPrecondition(
+        f"database at schema version {reader.version}, this kube9 needs {newest_version()}",
+        f"{path}: `kube9 serve` migrates it when it starts, or run `kube9 db migrate --db {path}`",
+    )
 
 
 def newest_version() -> int:
@@ -121,16 +125,15 @@ def newest_version() -> int:
     return sum(name.endswith(".sql") for name in os.listdir(shipped.path("schema")))
 
 
-def schema_version(connection: Connection, path: str, new_is_zero: bool = False) -> int:
-    """The schema version of an open database; 0 for a file without tables where `new_is_zero`."""
-    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+def schema_version(connection: Connection, path: str) -> int:
+    """The schema version of an open database; 0 without tables. Raises FailedPrecondition for another program's."""
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    # In this order, because a file that another process is just making has its application_id before its tables.
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     if application_id == APPLICATION_ID and "schema_version" in tables:
         return int(connection.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()[0])
-    if not tables and new_is_zero:
-        return 0
     if not tables:
-        raise errors.Unavailable("the database is empty", f"{path}: `kube9 serve` or `kube9 import` fills it")
+        return 0
     if {"schema_version", "events"} <= tables:
         raise errors.FailedPrecondition(
             "a database of the TypeScript operator, whose schema versions mean something else",
@@ -169,6 +172,22 @@ def _look(path: str) -> tuple[int, int, tuple[int, int] | None]:
     except OSError:
         return main.st_mtime_ns, main.st_size, None
     return main.st_mtime_ns, main.st_size, (wal.st_mtime_ns, wal.st_size)
+
+
+def _how_to_read(path: str) -> tuple[bool, tuple[int, int, tuple[int, int] | None]]:
+    """Whether to open a database immutable, and how it looks before."""
+    for _ in range(WAL_LOOKS):
+        before = _look(path)
+        wal = before[2]
+        if wal is None or os.path.exists(path + "-shm"):
+            return wal is None, before
+        if wal[1] == 0:
+            return True, before  # a writer is just opening it; `changed` will tell
+        time.sleep(WAL_LOOK_S)  # or it has made the -wal and not yet the -shm
+    raise errors.FailedPrecondition(
+        "the database has a -wal without its -shm, which a reader would have to make",
+        f"{path}: left by a copy or a crash; `kube9 serve` takes it in when it starts, or run `kube9 db migrate --db {path}`",
+    )
 
 
 def connect(path: str, query: str, timeout_s: float) -> Connection:

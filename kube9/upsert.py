@@ -30,6 +30,7 @@ SET last_seen_at = ?, count = ?, description = ?, metadata = ?, component = ?, n
     cluster_id = coalesce(cluster_id, ?), change_seq = ?
 WHERE id = ?
 """
+PLACE = "UPDATE events SET cluster_id = ?, change_seq = ? WHERE id = ?"  # its dump did not tell the cluster
 POSITION = """
 INSERT INTO watch_position (cluster_id, resource, resource_version, updated_at)
 VALUES (?, ?, ?, ?)
@@ -101,6 +102,7 @@ def _store(
     known, asked = _known(connection, ids), set(ids)
     added: dict[str, int] = {}
     updated: dict[str, int] = {}
+    placed: dict[str, int] = {}
     tally = Tally()
     for event, first_id in zip(events, ids, strict=True):
         identity, key = (event.namespace, event.name, event.created_at), first_id
@@ -123,14 +125,20 @@ def _store(
             seq += 1
             (added if key in added else updated)[key] = seq
             tally.updated += 1
+        elif row.cluster_id is None and cluster_id is not None:
+            seq += 1
+            placed[key] = seq
+            tally.updated += 1
         else:
             tally.unchanged += 1
+        row.cluster_id = cluster_id if row.cluster_id is None else row.cluster_id
     rows = ((key, known[key].pending, number) for key, number in added.items())
     connection.executemany(
         INSERT, [_insert(key, event, cluster_id, origin, now, number) for key, event, number in rows if event]
     )
     rows = ((key, known[key].pending, number) for key, number in updated.items())
     connection.executemany(UPDATE, [_update(key, event, cluster_id, number) for key, event, number in rows if event])
+    connection.executemany(PLACE, [(cluster_id, number, key) for key, number in placed.items()])
     return tally, seq
 
 
@@ -139,8 +147,8 @@ def _repeated(first: Event | None, later: Event) -> Event:
     if first is None:
         return later
     return later._replace(
-        severity=first.severity, title=first.title, reason=first.reason, object_kind=first.object_kind,
-        object_namespace=first.object_namespace, object_name=first.object_name,
+        event_type=first.event_type, severity=first.severity, title=first.title, reason=first.reason,
+        object_kind=first.object_kind, object_namespace=first.object_namespace, object_name=first.object_name,
     )  # fmt: skip
 
 
@@ -178,7 +186,7 @@ def _short_name(name: str, object_name: str | None) -> str:
     if object_name and name.startswith(f"{object_name}."):
         return name[len(object_name) :]
     # A reporter that knows no object names its event `.17b2c4`; a slash, which no name has, keeps that apart.
-    return f"/{name}" if name.startswith(".") else name
+    return f"/{name}" if name.startswith((".", "/")) else name
 
 
 def _full_name(name: str | None, object_name: str | None) -> str:

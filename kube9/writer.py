@@ -40,6 +40,7 @@ class Writer:
         path: the database file; made when there is none.
         capacity: how many events may wait before `put` blocks.
         patience_s: how long a failing write is tried again before the writer gives up; None is for ever.
+        busy_timeout_s: how long one try waits while another process writes.
         beat: called in the writer's thread every `beat_every_s` seconds with the connection, when given.
 
     Raises: as `migrations.open_writer`.
@@ -51,6 +52,7 @@ class Writer:
         *,
         capacity: int = CAPACITY,
         patience_s: float | None = None,
+        busy_timeout_s: float = store.BUSY_TIMEOUT_S,
         beat: Callable[[sqlite3.Connection], None] | None = None,
         beat_every_s: float = 10.0,
     ) -> None:
@@ -58,7 +60,7 @@ class Writer:
         self.set_aside = 0
         self.error: Exception | None = None  # why the last write failed, None while they succeed
         self.dead: Exception | None = None  # what ended the thread, if it ended by itself
-        self._path, self._connection = path, migrations.open_writer(path)
+        self._path, self._connection = path, migrations.open_writer(path, busy_timeout_s)
         self._capacity, self._patience_s = capacity, patience_s
         self._beat, self._beat_every_s = beat, beat_every_s
         self._waiting: deque[Batch] = deque()

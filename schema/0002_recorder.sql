@@ -24,7 +24,7 @@ ALTER TABLE events ADD COLUMN owner_name TEXT;
 
 -- The identity of an event of Kubernetes is its cluster, namespace and name, and created_at. To keep a row small,
 -- event_namespace is null where it equals object_namespace, and event_name without its first part where that is
--- object_name: '.17b2c4' stands for object_name || '.17b2c4' (a name that starts with a dot itself is kept as '/.17b2c4').
+-- object_name: '.17b2c4' stands for object_name || '.17b2c4' (a name that starts with a dot or a slash itself is kept behind a slash).
 -- cluster_id is null where a dump does not tell the cluster; event_name is null for an event of kube9's own.
 ALTER TABLE events ADD COLUMN event_namespace TEXT;
 ALTER TABLE events ADD COLUMN event_name TEXT;
@@ -34,14 +34,17 @@ ALTER TABLE events ADD COLUMN origin TEXT NOT NULL DEFAULT 'api';  -- watch, imp
 ALTER TABLE events ADD COLUMN recorded_at TEXT NOT NULL DEFAULT '';
 ALTER TABLE events ADD COLUMN change_seq INTEGER NOT NULL DEFAULT 0;
 
+UPDATE events SET last_seen_at = created_at, recorded_at = created_at, change_seq = rowid;
+UPDATE counters SET value = (SELECT coalesce(max(change_seq), 0) FROM events);
+
 -- Lists are newest first by last_seen_at. An index begins with what a filter compares for equality and goes on with
--- last_seen_at, so that rows come in order and a window is a range; type and severity at the end let both filters
+-- last_seen_at, so that rows come in order and a window is a range; type, severity and created_at at the end let filters
 -- and totals be answered from the index alone.
 DROP INDEX idx_events_type;
 DROP INDEX idx_events_severity;
 DROP INDEX idx_events_created;
 DROP INDEX idx_events_object;
-CREATE INDEX idx_events_seen ON events (last_seen_at, event_type, severity);
+CREATE INDEX idx_events_seen ON events (last_seen_at, event_type, severity, created_at);
 CREATE INDEX idx_events_type ON events (event_type, last_seen_at, severity);
 CREATE INDEX idx_events_severity ON events (severity, last_seen_at, event_type);
 CREATE INDEX idx_events_object ON events (object_kind, object_namespace, object_name, last_seen_at);
