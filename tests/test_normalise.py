@@ -127,6 +127,7 @@ def test_the_container_is_read_out_of_the_message_where_the_object_does_not_tell
     assert read(message=message).metadata["container"] == "web"
 
 
+@pytest.mark.scenario("REC-02")
 def test_a_node_that_is_not_ready_is_critical_and_has_no_namespace() -> None:
     (item,) = [item for item in ITEMS if item["reason"] == "NodeNotReady" and item["involvedObject"]["kind"] == "Node"]
     event = normalise(item | {"involvedObject": item["involvedObject"] | {"namespace": "default"}}, RULES)
