@@ -55,7 +55,7 @@ FORMS = {
         LIST | {"kind": "EventList", "items": [without_kind(event) for event in FEW]}
     ),
     "the other view": lines(LIST | {"items": [in_other_view(event) for event in FEW]}),
-    "a mixed List": lines(LIST | {"items": [{"kind": "Pod", "metadata": {"name": "web-0"}}, *FEW]}),
+    "a mixed List": lines(LIST | {"items": [{"kind": "Pod"}, {"kind": "Report", "involvedObject": {}}, *FEW]}),
     "an array": lines(FEW),
     "YAML": yaml(LIST),
     "YAML whose times are not quoted": yaml(LIST).replace(b"'", b""),
@@ -63,7 +63,7 @@ FORMS = {
     "JSON lines": lines(*FEW),
     "concatenated JSON": lines(*FEW, indent=4),
     "a watch": lines(*watched("ADDED", "MODIFIED", "ADDED"), BOOKMARK),
-    "a byte order mark": b"\xef\xbb\xbf" + lines(LIST),
+    "a byte order mark": b"\xef\xbb\xbf" + lines(*FEW),
     "CRLF": lines(LIST, indent=4).replace(b"\n", b"\r\n"),
     "spaces around": b"\n\n \t" + lines(LIST) + b"\n \n",
 }
@@ -119,10 +119,11 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> list[tuple]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_of_the_same_events_gives_the_same_rows(kube9: Kube9, load, few: list, form: str) -> None:
-    done = load(FORMS[form])
-    assert (done.code, done.json) == (0, {"added": 3, "updated": 0, "unchanged": 0})
-    assert rows(kube9.db) == few
+def test_every_form_of_the_same_events_gives_the_same_rows(tmp_path: Path, few: list, form: str) -> None:
+    (tmp_path / "events").write_bytes(FORMS[form])
+    done = importer.import_files(str(tmp_path / "kube9.db"), [str(tmp_path / "events")])
+    assert (done.added, done.updated, done.unchanged) == (3, 0, 0)
+    assert rows(tmp_path / "kube9.db") == few
     assert {title for _, _, title, *_ in few} == {"Pod BackOff"}
 
 
@@ -179,7 +180,7 @@ def test_importing_again_changes_nothing(kube9: Kube9) -> None:
 # Cut and broken files.
 
 
-@pytest.mark.parametrize("part", [0.001, 0.2, 0.5, 0.9, 0.9999])
+@pytest.mark.parametrize("part", [0.001, 0.4, 0.9999])
 def test_what_comes_before_a_cut_is_recorded_and_the_whole_file_completes_it(kube9: Kube9, load, part: float) -> None:
     whole = SAMPLE.read_bytes()
     done = load(whole[: int(len(whole) * part)])

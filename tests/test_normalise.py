@@ -20,10 +20,7 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 OTHER_NAMES = {"involvedObject": "regarding", "message": "note", "reportingComponent": "reportingController"}
 OTHER_NAMES |= {name: f"deprecated{name[0].upper()}{name[1:]}" for name in ("source", "firstTimestamp", "lastTimestamp")}
 OTHER_NAMES |= {"count": "deprecatedCount"}
-NEW_STYLE = {
-    "firstTimestamp": None,
-    "lastTimestamp": None,
-    "count": None,
+NEW_STYLE = dict.fromkeys(["firstTimestamp", "lastTimestamp", "count"]) | {
     "source": {},
     "eventTime": "2026-03-01T10:00:00.123456Z",
     "series": {"count": 7, "lastObservedTime": "2026-03-01T10:20:00.654321Z"},
@@ -287,6 +284,7 @@ def database(tmp_path_factory: pytest.TempPathFactory):
 
 @settings(max_examples=300, deadline=None)
 @given(junk=JUNK_EVENT, real=st.booleans())
+@example(junk={"message": "\ud800", "reason": "\udfff", "type": "\ud800", "metadata": {"name": "\ud800"}}, real=True)
 @example(junk={"firstTimestamp": "9999-12-31T23:59:59-01:00", "count": True}, real=True)
 def test_whatever_a_reporter_writes_becomes_an_event_that_can_be_stored(database, junk: dict, real: bool) -> None:
     event = normalise((make_event() if real else {}) | junk, RULES)

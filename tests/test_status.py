@@ -19,8 +19,8 @@ def beat(kube9: Kube9, minutes_ago: float, health: str = "healthy") -> str:
     text = at.strftime("%Y-%m-%dT%H:%M:%S.000Z")
     with closing(sqlite3.connect(kube9.db)) as connection, connection:
         connection.execute(
-            "INSERT OR REPLACE INTO heartbeat "
-            "(id, beat_at, started_at, pid, version, health, queue_size, dropped_total, watch) VALUES (1, ?, ?, 1, '0', ?, 3, 4, ?)",
+            "INSERT OR REPLACE INTO heartbeat (id, beat_at, started_at, pid, version, health, queue_size, "
+            "dropped_total, watch) VALUES (1, ?, ?, 1, '0', ?, 3, 4, ?)",
             (text, text, health, json.dumps(WATCH)),
         )
     return text

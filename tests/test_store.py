@@ -21,7 +21,7 @@ from kube9.upsert import write
 proves = pytest.mark.scenario
 LIST = compiler.compile_text("queries.yaml", (ROOT / "queries.yaml").read_text(), "key")["queries"]["events list"]
 MIGRATIONS = sorted((ROOT / "schema").glob("*.sql"))
-SINCE, UNTIL = "2026-03-01T12:00:00.000Z", "2026-03-01T15:00:00.000Z"
+SINCE, UNTIL = "2026-03-01T11:49:00.000Z", "2026-03-01T14:32:00.000Z"  # each the very time of an event
 SUBJECTS = [*product(("Pod", "Job"), ("a", "b"), ("x", "y")), ("Node", None, "x")]
 # Primary result codes that say no error, and those that only a mistake of kube9's own brings about.
 NO_ERRORS = ["OK", "ROW", "DONE", "NOTICE", "WARNING"]
