@@ -47,7 +47,7 @@ def main() -> int:
         ],
         "kube9 … list --limit 50": [*listing, "--limit", "50"],
         "kube9 … list --severity error --limit 50": [*listing, "--severity", "error", "--limit", "50"],
-        "kube9 … list --format table (the full way)": [*listing, "--format", "table"],
+        "kube9 … list --format table": [*listing, "--format", "table"],
     }
     if options.kubectl:
         commands["kubectl version --client"] = [options.kubectl, "version", "--client"]

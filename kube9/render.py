@@ -140,6 +140,10 @@ def reindent(text: str, pad: str) -> str:
             out.append('"')
             inside = escaped
             continue
+        if piece == ":" or piece == ",":  # nearly all there is between strings
+            out.append(': "' if piece == ":" else f',{line}"')
+            inside = True
+            continue
         for char in piece:
             if char in " \t\r\n":
                 continue
