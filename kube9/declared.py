@@ -5,7 +5,7 @@ room's own checks, which add their problems to the same list.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 import pydantic
@@ -16,6 +16,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from kube9.errors import SpecError
 
 Location = tuple[str | int, ...]
+MOST_VALUES, DEEPEST = 100_000, 50  # of a declared file; a few lines of aliases can stand for billions
 BRANCHES = ("str", "[key]", "bool", "int")
 # What pydantic says of these is about Python.
 PLAIN_WORDS = {
@@ -61,7 +62,7 @@ class Document:
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
             what = (error.problem or "not YAML").partition("\n")[0].partition(" with value ")[0]
             raise SpecError([f"{name}:{line}:{column}: {what}"]) from None
-        except (YAMLError, ValueError) as error:
+        except (YAMLError, ValueError, RecursionError) as error:
             raise SpecError([f"{name}:1:1: {str(error).partition(chr(10))[0]}"]) from None
 
     def position(self, location: Location) -> tuple[int, int]:
@@ -113,7 +114,7 @@ class Document:
         What has a mistake of form is noted and left out, so that the room's own checks can go on with the rest; they
         end with `check`. Raises SpecError when nothing is left to go on with.
         """
-        data = _plain(self.root)
+        data = self._plain(self.root, iter(range(MOST_VALUES)))
         noted = False
         while isinstance(data, dict):
             try:
@@ -131,6 +132,16 @@ class Document:
             self.problem((), f"must hold a mapping with the keys {', '.join(_keys_at(model, ()))}, not {_named(self.root)}")
         self.check()
         raise SpecError(self.problems)
+
+    def _plain(self, node: Any, budget: Iterator[int], depth: int = 0) -> Any:
+        """Plain dicts and lists, so that errors show what the file says and not ruamel's classes."""
+        if next(budget, None) is None or depth > DEEPEST:
+            raise SpecError([f"{self.name}:1:1: more than {MOST_VALUES} values, or nested too deeply; aliases count each time"])
+        if isinstance(node, dict):
+            return {key: self._plain(value, budget, depth + 1) for key, value in node.items()}
+        if isinstance(node, list):
+            return [self._plain(value, budget, depth + 1) for value in node]
+        return str(node) if isinstance(node, str) else node
 
     def left_out(self, *location: str | int) -> bool:
         """Whether this part had a mistake of form, so that what refers to it is not to be complained about."""
@@ -179,15 +190,6 @@ def _named(value: Any) -> str:
     if isinstance(value, list):
         return "a list"
     return "nothing" if value is None else repr(value)
-
-
-def _plain(node: Any) -> Any:
-    """Plain dicts and lists, so that errors show what the file says and not ruamel's classes."""
-    if isinstance(node, dict):
-        return {key: _plain(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_plain(value) for value in node]
-    return str(node) if isinstance(node, str) else node
 
 
 def _keys_at(model: type[Record], location: Location) -> list[str]:
