@@ -234,6 +234,8 @@ def _migrate(*, db: Database = None, format: Human = "text") -> int:
     from kube9 import lock, migrations
 
     path = store.database_path(db)
+    if not os.path.exists(path):
+        raise errors.Unavailable("no database", f"{path} does not exist: --db names another")
     with lock.held(path):
         before, after = migrations.migrate(path)
     text = f"{path}: schema version {after}, " + ("as it was" if before == after else f"was {before}")

@@ -14,6 +14,7 @@ from kube9.errors import InvalidArgument
 CHUNK_BYTES = 1 << 20
 LARGEST_OBJECT = 64 << 20  # characters; the API server takes no object over 3 MiB
 SPACE = " \t\r\n"
+VERSIONS = ("v1", "events.k8s.io/v1", "events.k8s.io/v1beta1")
 
 
 def objects(stream: BinaryIO, name: str, progress: Callable[[int], None] = lambda _: None) -> Iterator[dict[str, Any]]:
@@ -166,8 +167,11 @@ def _yaml_values(text: _Text) -> Iterator[Any]:
                 raise InvalidArgument(f"{text.name}: the file holds no objects: neither JSON nor YAML of Kubernetes")
             items = value.get("items") if isinstance(value, dict) else value
             values = items if isinstance(items, list) else [value]
-            # A cut file may still be YAML: then its last line has no end, or the list's kind, which follows, is missing.
-            cut = not text.buffer.endswith("\n") or (items is not value and values is items and "kind" not in value)
+            # A cut file may still be YAML: then the list's kind, which kubectl writes after the items, is missing, or the
+            # last line has no end and is one of an item's.
+            unended = not text.buffer.endswith("\n")
+            is_list = isinstance(value, dict) and values is items
+            cut = ("kind" not in value or (unended and [*value][-1] == "items")) if is_list else unended
             yield from values[:-1] if cut else values
             if cut:
                 raise InvalidArgument(f"{text.name}: the file ends in the middle")
@@ -187,7 +191,9 @@ def _events(value: Any) -> Iterator[dict[str, Any]]:
         return
     if value.get("type") in ("ADDED", "MODIFIED") and isinstance(value.get("object"), dict):
         value = value["object"]
-    # Objects in an EventList carry no kind.
+    # Objects in an EventList carry neither; Events of another group, as in an audit log, are something else.
+    if value.get("apiVersion", "v1") not in VERSIONS:
+        return
     if value.get("kind") == "Event" or ("kind" not in value and ("involvedObject" in value or "regarding" in value)):
         yield value
 

@@ -13,7 +13,9 @@ from kube9.model import DESCRIPTION_LENGTH, TITLE_LENGTH, Event, cut
 from kube9.rules import Rules
 
 EPOCH = "1970-01-01T00:00:00.000Z"  # for an event without any time: the same at each import
-FACT_LENGTH = 200  # characters; so that all facts together stay under 10 KiB
+FACT_LENGTH, NAME_LENGTH, WORD_LENGTH = 300, 253, 128  # characters; all facts together stay under 10 KiB of UTF-8
+LOOKED_AT = 4096  # characters of a message that rules read
+NO_TIME = "0001-01-01"  # what Go writes for a time that was never set
 MAX_COUNT = 2**53  # what every reader of JSON can hold
 
 
@@ -27,14 +29,14 @@ def normalise(source: dict[str, Any], rules: Rules) -> Event:
     kind, reason = _text(involved.get("kind")), _text(source.get("reason"))
     given = _text(source.get("message")) or _text(source.get("note")) or ""
     message = redact.text(given)
-    matcher, facts = rules.match(reason, kind, message)
+    matcher, facts = rules.match(reason, kind, message[:LOOKED_AT])
 
     type_name = _text(source.get("type"))
     usual = rules.severities.get(type_name or "Normal", "warning")
     severity = (matcher and matcher.severity) or usual
     details = _details(source, involved, facts)
     if type_name and (severity != usual or type_name not in rules.severities):
-        details["type"] = cut(type_name, FACT_LENGTH)  # elsewhere the severity tells it
+        details["type"] = cut(type_name, WORD_LENGTH)  # elsewhere the severity tells it
 
     created_at = (
         _time(source.get("eventTime"))
@@ -78,15 +80,14 @@ def _details(source: dict[str, Any], involved: dict[str, Any], facts: dict[str, 
     details: dict[str, Any] = {name: cut(value, FACT_LENGTH) for name, value in facts.items()}
     path = _text(involved.get("fieldPath"))
     if path and path.endswith("}") and "{" in path:
-        details["container"] = cut(path[path.index("{") + 1 : -1], FACT_LENGTH)  # spec.containers{web}
+        details["container"] = cut(path[path.index("{") + 1 : -1], WORD_LENGTH)  # spec.containers{web}
     action = _text(source.get("action"))
     if action:
-        details["action"] = cut(action, FACT_LENGTH)
+        details["action"] = cut(action, WORD_LENGTH)
     related = _map(source.get("related"))
     if related.get("name"):
-        details["related"] = {
-            key: cut(_text(related.get(key)) or "", FACT_LENGTH) or None for key in ("kind", "namespace", "name")
-        }
+        parts = {key: _text(related.get(key)) for key in ("kind", "namespace", "name")}
+        details["related"] = {key: part and cut(part, NAME_LENGTH) for key, part in parts.items()}
     return details
 
 
@@ -108,7 +109,7 @@ def _count(value: Any) -> int:
 
 def _time(value: Any) -> str | None:
     """A Kubernetes time (RFC 3339, with or without a fraction) in our form; None when it is none."""
-    if not isinstance(value, str) or len(value) < 20:
+    if not isinstance(value, str) or len(value) < 20 or value[10] not in "Tt" or value.startswith(NO_TIME):
         return None
     if value[-1] != "Z" or value[19] not in ".Z":
         return _parsed(value)

@@ -11,7 +11,7 @@ from kube9.version import __version__
 
 PROGRESS_STEPS = 10_000  # of SQLite's virtual machine between two looks at the clock, about a millisecond
 MANY = 2**31  # a bound from here on is none that a person needs to know
-TRIES = 3  # at reading a file that a writer keeps opening and closing
+TRIES, PAUSE_S = 5, 0.02  # at reading a file that a writer keeps opening and closing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -156,8 +156,15 @@ def run(path: str, query: "Plan", values: "dict[str, Any]", timeout_s: float) ->
         Unavailable, PermissionDenied, DataLoss, FailedPrecondition: as `store.open_reader`.
     """
     deadline = time.monotonic() + timeout_s
-    for _ in range(TRIES):
-        with store.open_reader(path, timeout_s) as reader:
+    for left in reversed(range(TRIES)):
+        try:
+            opened = store.open_reader(path, timeout_s)
+        except errors.Kube9Error as error:
+            if left and store.is_fleeting(error):
+                time.sleep(PAUSE_S)
+                continue
+            raise
+        with opened as reader:
             try:
                 answer = _read(reader, query, values, deadline)
             except store.Error as error:

@@ -66,6 +66,9 @@ SQLITE_ERRORS: tuple[tuple[str, type[errors.Kube9Error], str, str], ...] = (
 )
 
 
+FLEETING = ("SQLITE_READONLY_RECOVERY", "SQLITE_READONLY_CANTINIT", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL")
+
+
 class Reader:
     """One read-only look at a database, as a context manager.
 
@@ -172,6 +175,11 @@ def _look(path: str) -> tuple[int, int, tuple[int, int] | None]:
     except OSError:
         return main.st_mtime_ns, main.st_size, None
     return main.st_mtime_ns, main.st_size, (wal.st_mtime_ns, wal.st_size)
+
+
+def is_fleeting(error: errors.Kube9Error) -> bool:
+    """Whether an error comes from meeting a writer while it opens or closes the file, so that a next try may succeed."""
+    return getattr(error.__cause__, "sqlite_errorname", "") in FLEETING
 
 
 def _how_to_read(path: str) -> tuple[bool, tuple[int, int, tuple[int, int] | None]]:

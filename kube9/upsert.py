@@ -122,6 +122,7 @@ def _store(
         elif (event.last_seen_at, event.count) > (row.last_seen_at, row.count):
             row.last_seen_at, row.count = event.last_seen_at, event.count
             row.pending = _repeated(row.pending, event)
+            placed.pop(key, None)  # the update tells the cluster too
             seq += 1
             (added if key in added else updated)[key] = seq
             tally.updated += 1

@@ -59,6 +59,7 @@ FORMS = {
     "an array": lines(FEW),
     "YAML": yaml(LIST),
     "YAML whose times are not quoted": yaml(LIST).replace(b"'", b""),
+    "YAML without a last line end": yaml(LIST).rstrip(b"\n"),
     "YAML documents": yaml(FEW, many=True),
     "JSON lines": lines(*FEW),
     "concatenated JSON": lines(*FEW, indent=4),
@@ -163,6 +164,10 @@ def test_of_a_watch_only_what_was_added_or_changed_is_recorded(kube9: Kube9, loa
 def test_an_event_that_tells_only_its_kind_is_recorded(load) -> None:
     bare = {"apiVersion": "v1", "kind": "Event", "metadata": {"name": "bare", "creationTimestamp": "2026-03-01T10:00:00Z"}}
     assert load(lines(bare)).json["added"] == 1
+
+
+def test_a_line_of_an_audit_log_is_no_event(load) -> None:
+    assert load(lines({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "verb": "list"}, FEW[0])).json["added"] == 1
 
 
 def test_a_list_without_events_is_no_mistake(load) -> None:

@@ -285,6 +285,7 @@ def test_a_second_serve_is_refused_until_the_first_is_killed(kube9: Kube9, servi
 
 
 def test_a_link_to_the_database_is_held_with_it(kube9: Kube9) -> None:
+    assert kube9("import", SAMPLE).code == 0
     link = kube9.db.with_name("link.db")
     link.symlink_to(kube9.db)
     with lock.held(str(kube9.db)):

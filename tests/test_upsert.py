@@ -106,6 +106,13 @@ def test_an_unknown_cluster_may_be_any_and_is_known_once_it_is_told(database, de
     assert [tuple(row) for row in known] == [("here",)]
 
 
+def test_an_update_that_follows_the_learning_of_a_cluster_has_the_last_change_seq(database, deliver) -> None:
+    deliver(cluster=None)
+    write(database, [Batch([PLAIN, PLAIN._replace(**NEWER)], "watch", "here")])
+    ((last,),) = database.execute("SELECT value FROM counters WHERE name = 'change_seq'")
+    assert stored(database, "change_seq, count") == [{"change_seq": last, "count": 9}]
+
+
 def test_two_known_clusters_never_share_the_row_of_an_unknown_one(deliver) -> None:
     deliver(cluster=None)
     deliver(cluster="here")
@@ -227,9 +234,6 @@ def ends(batches: list[list[Event]]) -> list[tuple]:
         found = connection.execute(f"SELECT {kept} FROM events ORDER BY id").fetchall()
         connection.close()
     return found
-
-
-# What is committed together.
 
 
 def test_a_write_that_fails_leaves_neither_rows_nor_position(database) -> None:
