@@ -3,15 +3,20 @@
 import os
 import sys
 
+INTERRUPTED = 130
+
 
 def main() -> int:
     """Run the program with the words of the command line. Returns its exit code."""
     words = sys.argv[1:]
-    code = first_try(words) if words[:1] == ["query"] else None
-    if code is None:
-        from kube9.cli import run  # cyclopts: 70 ms
+    try:
+        code = first_try(words) if words[:1] == ["query"] else None
+        if code is None:
+            from kube9.cli import run  # cyclopts: 70 ms
 
-        return run(words)
+            return run(words)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     sys.stderr.flush()
     os._exit(code)  # all is written and closed: taking the interpreter down costs 2 ms and changes nothing
 
@@ -33,8 +38,6 @@ def first_try(words: list[str]) -> int | None:
         from kube9.cli import fail
 
         return fail(error, request[2].get("format", "json"))
-    except KeyboardInterrupt:
-        return 130
     return 0
 
 

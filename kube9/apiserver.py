@@ -122,6 +122,8 @@ def connect(kubeconfig: str | None = None, context: str | None = None) -> ApiSer
 
     Nothing is sent yet. Raises Unavailable when there is no configuration, or one that cannot be used.
     """
+    if kubeconfig and not os.path.isfile(kubeconfig):
+        raise Unavailable("no such kubeconfig", f"{kubeconfig} is no file")
     try:
         if not kubeconfig and not context and "KUBERNETES_SERVICE_HOST" in os.environ:
             configuration = client.Configuration()
@@ -130,7 +132,9 @@ def connect(kubeconfig: str | None = None, context: str | None = None) -> ApiSer
         made = config.new_client_from_config(kubeconfig, context, persist_config=False)  # type: ignore[no-untyped-call]
         return ApiServer(made)
     except (config.ConfigException, OSError, ValueError) as error:
-        raise Unavailable("no cluster to connect to", f"{error}; set KUBECONFIG, or give --kubeconfig and --context") from None
+        raise Unavailable(
+            "no cluster to connect to", f"{str(error).rstrip('.')}; set KUBECONFIG, or give --kubeconfig and --context"
+        ) from None
 
 
 def _keep_alive() -> list[tuple[int, int, int]]:
@@ -145,6 +149,8 @@ def _keep_alive() -> list[tuple[int, int, int]]:
 
 def explain(failure: Exception) -> Kube9Error:
     """The error of ours for a failed request."""
-    if isinstance(failure, Refused) and failure.status in (401, 403):
+    if isinstance(failure, Refused) and failure.status == 401:
+        return PermissionDenied("the API server does not know this account", f"{failure}; is its token or certificate right?")
+    if isinstance(failure, Refused) and failure.status == 403:
         return PermissionDenied("the API server refuses", f"{failure}; may this account list and watch events?")
     return Unavailable("the API server does not answer", str(failure))

@@ -55,6 +55,9 @@ def run(words: list[str]) -> int:
         return fail(errors.Unavailable("the output could not be written", str(error)), wants)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except SystemExit:  # rich, when the reader of the help has gone away
+        render.give_up_stdout()
+        return 0
 
 
 def read(compiled: plan.Plan, words: list[str]) -> Request | int | None:
@@ -75,7 +78,8 @@ def read(compiled: plan.Plan, words: list[str]) -> Request | int | None:
         result: Request | int | None = app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except cyclopts.UnusedCliTokensError as error:
         stray = " ".join(error.unused_tokens or [])
-        raise errors.InvalidArgument(f'"{stray}" is too much', f"`{_program()} --help` shows what is possible") from None
+        advice = f"options go behind the command; `{_program()} --help` shows what is possible"
+        raise errors.InvalidArgument(f'unexpected "{stray}"', advice) from None
     except cyclopts.CycloptsError as error:
         message = " ".join(str(error).split())
         command = " ".join([_program(), *(error.command_chain or ())])
@@ -98,7 +102,8 @@ def application(compiled: plan.Plan) -> cyclopts.App:
     """The cyclopts application: the fixed commands, and `query` from the plan."""
     app = cyclopts.App(
         name=_program(),
-        help="The flight recorder for Kubernetes events: records them, keeps them, answers questions about them.",
+        help="The flight recorder for Kubernetes events: records them, keeps them, answers questions about them. "
+        "Without a command it records, as `serve` does.",
         version=__version__,
         help_flags=["--help", "-h"],
         help_format="plaintext",
@@ -225,6 +230,8 @@ def _import(
     counts = {"added": tally.added, "updated": tally.updated, "unchanged": tally.unchanged}
     total = sum(counts.values())
     text = f"imported {total} events: " + ", ".join(f"{count} {name}" for name, count in counts.items())
+    if not total:
+        text = "imported 0 events: there are no Event objects in it"
     render.write((json.dumps(counts, indent=2) if format == "json" else text) + "\n")
     return 0
 
@@ -234,8 +241,8 @@ def _migrate(*, db: Database = None, format: Human = "text") -> int:
     from kube9 import lock, migrations
 
     path = store.database_path(db)
-    if not os.path.exists(path):
-        raise errors.Unavailable("no database", f"{path} does not exist: --db names another")
+    if not os.path.isfile(path):
+        raise errors.Unavailable("no database", f"{path} is no file: --db names another")
     with lock.held(path):
         before, after = migrations.migrate(path)
     text = f"{path}: schema version {after}, " + ("as it was" if before == after else f"was {before}")

@@ -13,6 +13,7 @@ from kube9.errors import InvalidArgument
 
 CHUNK_BYTES = 1 << 20
 LARGEST_OBJECT = 64 << 20  # characters; the API server takes no object over 3 MiB
+LOOKED_AT = 65_536  # characters in which YAML of Kubernetes has a key
 SPACE = " \t\r\n"
 VERSIONS = ("v1", "events.k8s.io/v1", "events.k8s.io/v1beta1")
 
@@ -157,8 +158,11 @@ def _yaml_values(text: _Text) -> Iterator[Any]:
         pass
 
     TimesAsText.add_constructor("tag:yaml.org,2002:timestamp", TimesAsText.construct_scalar)
+    if ":" not in text.buffer[:LOOKED_AT]:
+        raise InvalidArgument(f"{text.name}: the file is neither JSON nor YAML")
     while text.more():
-        pass
+        if len(text.buffer) > LARGEST_OBJECT:
+            raise InvalidArgument(f"{text.name}: YAML of more than 64 MiB", "give it as JSON, which is read piece by piece")
     reader = YAML(typ="safe", pure=True)
     reader.Constructor = TimesAsText
     try:

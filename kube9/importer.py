@@ -90,6 +90,8 @@ def _look(file: str) -> None:
 @contextmanager
 def _open(file: str) -> Iterator[BinaryIO]:
     if file in STDIN:
+        if sys.stdin is None:
+            raise errors.InvalidArgument("standard input is closed", "give it a dump, or name a file")
         yield sys.stdin.buffer
         return
     try:

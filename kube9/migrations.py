@@ -99,9 +99,9 @@ def make_directory(path: str) -> None:
 
 def _writer(path: str, busy_timeout_s: float) -> sqlite3.Connection:
     make_directory(path)
-    if os.path.isdir(path):
+    if os.path.exists(path) and not os.path.isfile(path):
         raise errors.Unavailable("not a file", f"{path}: {store.NOT_A_FILE}")
-    if os.path.exists(path) and not os.access(path, os.W_OK):
+    if not os.access(path if os.path.exists(path) else os.path.dirname(path), os.W_OK):
         raise errors.PermissionDenied("the database may not be written", f"{path}: {store.WHERE}")
     _refuse_foreign(path)
     connection = store.connect(path, "?mode=rwc", busy_timeout_s)

@@ -26,7 +26,7 @@ def normalise(source: dict[str, Any], rules: Rules) -> Event:
     series = _map(source.get("series"))
     reporter = _map(source.get("source") or source.get("deprecatedSource"))
 
-    kind, reason = _text(involved.get("kind")), _text(source.get("reason"))
+    kind, reason = _name(involved.get("kind")), _name(source.get("reason"))
     given = _text(source.get("message")) or _text(source.get("note")) or ""
     message = redact.text(given)
     matcher, facts = rules.match(reason, kind, message[:LOOKED_AT])
@@ -46,12 +46,12 @@ def normalise(source: dict[str, Any], rules: Rules) -> Event:
     )
     seen = (series.get("lastObservedTime"), source.get("lastTimestamp"), source.get("deprecatedLastTimestamp"))
     component = (
-        _text(reporter.get("component")) or _text(source.get("reportingComponent")) or _text(source.get("reportingController"))
+        _name(reporter.get("component")) or _name(source.get("reportingComponent")) or _name(source.get("reportingController"))
     )
-    instance = _text(source.get("reportingInstance")) if component == "kubelet" else None
+    instance = _name(source.get("reportingInstance")) if component == "kubelet" else None
     return Event(
-        namespace=_text(metadata.get("namespace")) or "",
-        name=_text(metadata.get("name")) or _text(metadata.get("uid")) or _digest(source),
+        namespace=_name(metadata.get("namespace")) or "",
+        name=_identity(metadata, (kind, reason, message, created_at)),
         created_at=created_at,
         last_seen_at=max(created_at, *(_time(value) or "" for value in seen)),
         count=max(_count(source.get("count")), _count(source.get("deprecatedCount")), _count(series.get("count"))),
@@ -59,13 +59,13 @@ def normalise(source: dict[str, Any], rules: Rules) -> Event:
         title=cut((matcher and matcher.title) or _title(kind, reason, message), TITLE_LENGTH),
         description=cut(message, DESCRIPTION_LENGTH) or None,
         object_kind=kind,
-        object_namespace=None if kind in rules.cluster_scoped else _text(involved.get("namespace")),
-        object_name=_text(involved.get("name")),
+        object_namespace=None if kind in rules.cluster_scoped else _name(involved.get("namespace")),
+        object_name=_name(involved.get("name")),
         metadata=details,
         reason=reason,
         component=component,
-        node=_text(reporter.get("host")) or instance,
-        uid=_text(metadata.get("uid")),
+        node=_name(reporter.get("host")) or instance,
+        uid=_name(metadata.get("uid")),
     )
 
 
@@ -100,7 +100,13 @@ def _text(value: Any) -> str | None:
     if isinstance(value, str):
         # A lone surrogate is legal in JSON and cannot be stored.
         return (value if value.isascii() else value.encode(errors="replace").decode()) or None
-    return None if value is None else str(value)
+    return None if value is None or isinstance(value, dict | list) else str(value)
+
+
+def _name(value: Any) -> str | None:
+    """A name, which Kubernetes keeps under 254 characters; what a dump has longer is cut."""
+    text = _text(value)
+    return text and cut(text, NAME_LENGTH)
 
 
 def _count(value: Any) -> int:
@@ -128,6 +134,9 @@ def _parsed(value: str) -> str | None:
         return None
 
 
-def _digest(source: dict[str, Any]) -> str:
-    """A name for an object without one, the same whenever the same object is read."""
-    return f"nameless-{blake2b(repr(sorted(source.items(), key=str)).encode(errors='replace'), digest_size=8).hexdigest()}"
+def _identity(metadata: dict[str, Any], facts: tuple[str | None, ...]) -> str:
+    """The name of the Event object; for one without, or with one too long, the same made-up name each time it is read."""
+    name = _text(metadata.get("name")) or _text(metadata.get("uid"))
+    if name and len(name) <= 2 * NAME_LENGTH:
+        return name
+    return f"nameless-{blake2b(repr((name, facts)).encode(errors='replace'), digest_size=8).hexdigest()}"

@@ -232,7 +232,8 @@ def _secret_of(message: str, pair: re.Match[str]) -> tuple[int, int] | None:
     if sure:
         nothing = _NO_SECRET.fullmatch(word) or (argument and _NO_ARGUMENT.fullmatch(word))
         return None if nothing or (pair["plural"] and word.isdecimal()) else found.span()
-    if not _looks_secret(word, strong):
+    bearer = join == "gap" and len(word) >= 16  # no word of prose is as long
+    if not bearer and not _looks_secret(word, strong):
         return None
     whole = _VALUE.match(message, start)
     return whole.span() if whole else None

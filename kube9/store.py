@@ -34,6 +34,10 @@ def database_path(option: str | None) -> str:
     (https://specifications.freedesktop.org/basedir-spec/latest/).
     """
     if option is not None:
+        try:
+            option.encode()
+        except UnicodeEncodeError:
+            raise errors.InvalidArgument("the name of the database is not UTF-8", ascii(option)) from None
         return os.path.realpath(option)
     directory = os.environ.get("DB_PATH")
     if not directory and "KUBERNETES_SERVICE_HOST" in os.environ:

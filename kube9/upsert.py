@@ -1,7 +1,8 @@
 """Batches into the database: rows, counts, positions and change_seq in one transaction.
 
-A row is found by the event's id and told apart by its identity. What it was first stored with stays (SCENARIOS: frozen);
-an update is taken only when `(last_seen_at, count)` is newer, so that a late or repeated delivery changes nothing.
+A row is found by the event's id and told apart by its identity. What it was first stored with (id, severity, title,
+object) stays; an update is taken only when `(last_seen_at, count)` is newer, so that a late or repeated delivery changes
+nothing.
 """
 
 import json

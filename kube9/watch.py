@@ -54,16 +54,16 @@ def list_then_watch(
         try:
             if version is None:
                 for page in _list(api, path):
-                    version = page.resource_version
+                    version, delay = page.resource_version, FIRST_DELAY_S
                     yield page
             connected(True)
             lines = 0
             for page in _watch(api, path, version or "0"):
-                version = page.resource_version or version
+                version, delay = page.resource_version or version, FIRST_DELAY_S
                 lines += 1
                 yield page
             if lines:
-                delay, wait_s = FIRST_DELAY_S, 0.0  # an orderly end after work: go on at once
+                wait_s = 0.0  # an orderly end after work: go on at once
             else:
                 wait_s, delay = _jitter(delay), min(delay * 2, 10.0)  # an empty answer must not become a busy loop
         except Expired as reason:

@@ -21,7 +21,7 @@ from kube9.upsert import Tally, write
 log = logging.getLogger("kube9.writer")
 
 CAPACITY = 1000  # events that may wait
-FIRST_DELAY_S, LONGEST_DELAY_S = 0.1, 30.0
+FIRST_DELAY_S, LONGEST_DELAY_S = 0.1, 5.0
 # Trying again cannot help with these; all else (a full disk, a lock, a missing device) may pass.
 HOPELESS = (
     sqlite3.IntegrityError,
@@ -177,7 +177,8 @@ class Writer:
                 return
             except sqlite3.Error as error:
                 failure = store.translate(error, self._path)
-                if self._patience_s is not None and time.monotonic() - started > self._patience_s:
+                damaged = isinstance(failure, errors.DataLoss)
+                if self._patience_s is not None and (damaged or time.monotonic() - started > self._patience_s):
                     raise failure from error
                 if not self.error:
                     log.error("a write failed and will be tried again: %s", failure)
