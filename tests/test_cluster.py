@@ -111,6 +111,8 @@ def test_stops_cleanly_on_either_signal(recorder: Recorder, kube9: Kube9, api: A
         assert recorder.terminate(number) == 0, recorder.log
         assert not kube9.db.with_name("kube9.db-wal").exists()
         assert "0 not written" in recorder.log
+        assert recorder.status()["health"] == "unhealthy"
+        assert "stopped" in recorder.status()["health_detail"]
         assert "Traceback" not in recorder.log
 
 

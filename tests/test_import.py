@@ -170,6 +170,13 @@ def test_a_line_of_an_audit_log_is_no_event(load) -> None:
     assert load(lines({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "verb": "list"}, FEW[0])).json["added"] == 1
 
 
+def test_aliases_that_stand_for_billions_are_no_message(load) -> None:
+    bomb = "kind: Event\nmetadata: {name: bomb}\na: &a [x, x, x, x, x, x, x, x, x]\n"
+    for one, next_one in zip("abcdefghi", "bcdefghij", strict=True):
+        bomb += f"{next_one}: &{next_one} [{', '.join([f'*{one}'] * 9)}]\n"
+    assert load(f"{bomb}message: *j\n".encode()).json["added"] == 1
+
+
 def test_a_list_without_events_is_no_mistake(load) -> None:
     done = load(lines(LIST | {"items": []}))
     assert (done.code, done.json) == (0, {"added": 0, "updated": 0, "unchanged": 0})

@@ -25,6 +25,7 @@ SLACK = "xoxb" + "-" + "123456789012-abcdefGHIJ"
 SECRETS = [
     # A key and a value, in every spelling of the key.
     "login failed: password=‹hunter2›",
+    "sent Bearer ‹abcdefghijklmnopqrstuvwxyz› to it",
     "DB_PASSWORD=‹hunter2› DB_USER=bob",
     "dbPasswd=‹hunter2›, user=bob",
     "db-password=‹hunter2›; user=bob",

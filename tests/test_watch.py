@@ -195,6 +195,13 @@ def test_waits_grow_to_a_minute_while_it_is_refused(server: Server, code: int) -
     assert set(states) == {False}
 
 
+def test_a_break_after_work_is_tried_again_soon_however_often(server: Server) -> None:
+    server.script = [lines(change(f"a-{version}", str(version)), cut=True) for version in range(8, 20)]
+    names, waits, _ = server.watched(version="7")
+    assert len(names) == 12
+    assert max(waits[:-1]) <= 1.0
+
+
 def test_an_empty_answer_is_no_busy_loop(server: Server) -> None:
     server.script = [lines()] * 8
     _, waits, _ = server.watched(version="7")
