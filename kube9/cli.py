@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import cyclopts
 from cyclopts import Parameter
 
-from kube9 import errors, fresh, logs, plan, render, store
+from kube9 import errors, fresh, logs, plan, query, render, store
 from kube9.answer import answer
 from kube9.version import __version__
 
@@ -34,7 +34,7 @@ class Request(NamedTuple):
 
 
 def run(words: list[str]) -> int:
-    """Run a command line the full way. Returns the exit code; nothing is raised."""
+    """Run a command line the full way. Returns the exit code; nothing but KeyboardInterrupt is raised."""
     wants = _format_of(words)
     try:
         compiled = fresh.current()
@@ -52,9 +52,8 @@ def run(words: list[str]) -> int:
         render.give_up_stdout()
         if error.errno == render.EPIPE:
             return 0
-        return fail(errors.Unavailable("the output could not be written", str(error)), wants)
-    except KeyboardInterrupt:
-        return INTERRUPTED
+        what = f"{error.filename} cannot be used" if error.filename else "the output could not be written"
+        return fail(errors.Unavailable(what, str(error.strerror)), wants)
     except SystemExit:  # rich, when the reader of the help has gone away
         render.give_up_stdout()
         return 0
@@ -165,7 +164,7 @@ def _parameter(name: str, param: dict[str, Any]) -> inspect.Parameter:
         about += f" [choices: {', '.join(param['choices'])}]"
     if param["type"] == "time":
         about += " [such as: 24h, 7d, today, 2025-12-01, 2025-12-01T10:30:00Z]"
-    if param["bounds"] and param["bounds"][1] < 2**31:
+    if param["bounds"] and param["bounds"][1] < query.MANY:
         about += f" [{param['bounds'][0]} to {param['bounds'][1]}]"
     if param["default"] is not None:
         about += f" [default: {param['default']}]"

@@ -53,12 +53,12 @@ def import_files(
     finally:
         writer.close()
     tally = writer.tally
+    recorded = tally.added + tally.updated + tally.unchanged
+    if failure and (recorded or not failure.details):  # else it tells itself what to do
+        kept = f"the {recorded} events before this place are recorded; import the whole file to complete it"
+        failure = errors.InvalidArgument(failure.message, f"{failure.details}\n{kept}".strip())
     if failure:
-        recorded = tally.added + tally.updated + tally.unchanged
-        raise errors.InvalidArgument(
-            failure.message,
-            f"the {recorded} events before this place are recorded; import the whole file to complete it",
-        )
+        raise failure
     return tally
 
 

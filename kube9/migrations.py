@@ -108,7 +108,6 @@ def _writer(path: str, busy_timeout_s: float) -> sqlite3.Connection:
     try:
         for pragma in ("synchronous=NORMAL", "foreign_keys=ON", f"cache_size=-{WRITER_CACHE_KIB}", "temp_store=MEMORY"):
             connection.execute(f"PRAGMA {pragma}")
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.Error as error:
         connection.close()
         raise store.translate(error, path) from error

@@ -13,7 +13,6 @@ from kube9.declared import Document, Record
 NAME = r"[a-z][a-z0-9_]{0,62}"
 KEBAB = r"[a-z][a-z0-9]*(-[a-z0-9]+){0,7}"
 SCALARS = ("string", "integer", "number", "boolean", "time", "json")
-OPERATORS = ("=", "in", ">=", ">", "<=", "<")
 CELLS = {"seen": 3, "object": 3}  # forms of a table cell and how many fields each takes
 
 

@@ -2,9 +2,11 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections import defaultdict
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -164,6 +166,12 @@ def shared_events() -> Path:
     if not SHARED_EVENTS.is_dir():
         pytest.skip("the public dumps are not beside this checkout")
     return SHARED_EVENTS
+
+
+def rows(path: Path, sql: str) -> list[tuple]:
+    """What SQL finds in a database, read beside kube9."""
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(sql).fetchall()
 
 
 def make_event(name: str = "web-0.17b2c4", namespace: str | None = "prod", **changes) -> dict:

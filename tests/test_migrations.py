@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, SAMPLE, Kube9, Result
+from conftest import ROOT, SAMPLE, Kube9, Result, rows
 
 from kube9 import store
 
@@ -50,14 +50,6 @@ class Program(Kube9):
 @pytest.fixture
 def program(kube9: Kube9) -> Program:
     return Program(kube9)
-
-
-def rows(path: Path, sql: str) -> list[tuple]:
-    connection = sqlite3.connect(path)
-    try:
-        return connection.execute(sql).fetchall()
-    finally:
-        connection.close()
 
 
 def everything(path: Path) -> list[tuple]:

@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, SAMPLE, Kube9, Result, make_event
+from conftest import ROOT, SAMPLE, Kube9, Result, make_event, rows
 
 from kube9 import compiler, lock, migrations, query, rules, store, times
 from kube9.model import Batch, Event
@@ -104,14 +104,6 @@ def grid(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> tuple[Kube9, 
     write(connection, [Batch(events, "import")])
     connection.close()
     return kube9, events
-
-
-def rows(path: Path, sql: str) -> list[tuple]:
-    connection = sqlite3.connect(path)
-    try:
-        return connection.execute(sql).fetchall()
-    finally:
-        connection.close()
 
 
 def steps(path: Path, given: dict) -> list[str]:
