@@ -17,7 +17,7 @@ from kube9.errors import SpecError
 
 Location = tuple[str | int, ...]
 MOST_VALUES, DEEPEST = 100_000, 50  # of a declared file; a few lines of aliases can stand for billions
-BRANCHES = ("str", "[key]", "bool", "int")
+WRONG_FORM = {"model_type", "dict_type", "list_type", "string_type"}
 # What pydantic says of these is about Python.
 PLAIN_WORDS = {
     "model_type": "must be a mapping",
@@ -120,13 +120,14 @@ class Document:
             try:
                 return model.model_validate(data)
             except pydantic.ValidationError as error:
-                mistakes = error.errors()
+                mistakes = [(self._way(mistake), mistake) for mistake in error.errors()]
                 if not noted:
-                    for mistake in mistakes:
-                        self._mistake_of_form(mistake, model)
+                    for way, mistake in _told_once(mistakes):
+                        self._mistake_of_form(way, mistake, model)
                 noted = True
-                ways = {_way(mistake)[: -1 if mistake["type"] == "missing" else None] for mistake in mistakes}
-                if () in ways or not all(self._leave_out(data, way) for way in sorted(ways, key=len, reverse=True)):
+                ways = {way[: -1 if mistake["type"] == "missing" else None] for way, mistake in mistakes}
+                changed = [self._leave_out(data, way) for way in sorted(ways, key=len, reverse=True) if way]
+                if () in ways or not any(changed):
                     break
         if not self.problems:
             self.problem((), f"must hold a mapping with the keys {', '.join(_keys_at(model, ()))}, not {_named(self.root)}")
@@ -148,17 +149,30 @@ class Document:
         return any(location[: len(way)] == way for way in self._left_out)
 
     def _leave_out(self, data: Any, way: Location) -> bool:
+        """Take a part out of the data. False when it was not there."""
         self._left_out.add(way)
         for key in way[:-1]:
             data = data.get(key) if isinstance(data, dict) else None
             if isinstance(data, list):
+                found = bool(data)
                 data.clear()  # places in a list must not move
-                return True
-        return not isinstance(data, dict) or data.pop(way[-1], self) is not self
+                return found
+        return isinstance(data, dict) and data.pop(way[-1], self) is not self
 
-    def _mistake_of_form(self, mistake: Any, model: type[Record]) -> None:
-        location, kind = _way(mistake), mistake["type"]
-        subject = str(location[1]) if len(location) > 2 and location[0] in ("queries", "messages") else ""
+    def _way(self, mistake: Any) -> Location:
+        """The location of a mistake; pydantic adds branches of unions and validators to it, which no file has."""
+        node, way = self.root, []
+        for part in mistake["loc"]:
+            if (isinstance(node, dict) and part in node) or (isinstance(node, list) and isinstance(part, int)):
+                node = node[part]
+                way.append(part)
+        if mistake["type"] == "missing":
+            way.append(mistake["loc"][-1])
+        return tuple(way)
+
+    def _mistake_of_form(self, location: Location, mistake: Any, model: type[Record]) -> None:
+        kind = mistake["type"]
+        subject = str(location[1]) if len(location) > 2 and location[0] in ("queries", "messages", "types") else ""
         if kind == "extra_forbidden":
             known = _keys_at(model, location[:-1])
             at = self.key_position(location)
@@ -179,9 +193,18 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"; known: {', '.join(words)}" if words else ""
 
 
-def _way(mistake: Any) -> Location:
-    # pydantic puts the branch of a union or a validator into the location; no key of a declared file looks so.
-    return tuple(part for part in mistake["loc"] if part not in BRANCHES and not str(part).startswith("function-"))
+def _told_once(mistakes: list[tuple[Location, Any]]) -> list[tuple[Location, Any]]:
+    """The mistakes without what a union's other branches say of the same part."""
+    kept: dict[Location, Any] = {}
+    for way, mistake in mistakes:
+        deeper = any(other[: len(way)] == way and other != way for other, _ in mistakes)
+        if deeper and mistake["type"] in WRONG_FORM:
+            continue
+        first = kept.setdefault(way, mistake)
+        if first is not mistake and {first["type"], mistake["type"]} <= WRONG_FORM:
+            both = dict.fromkeys(PLAIN_WORDS[of["type"]].removeprefix("must be ") for of in (first, mistake))
+            kept[way] = {**first, "type": "union", "msg": f"must be {' or '.join(both)}"}
+    return list(kept.items())
 
 
 def _named(value: Any) -> str:

@@ -1,29 +1,101 @@
 """The plan of now: loaded when it fits, compiled and kept when it does not."""
 
+import os
+import sys
+
 from kube9 import plan, shipped
 from kube9.errors import Internal
 
+CHILD_S = 120  # for compiling the user's own files
+
 
 def current() -> plan.Plan:
-    """The plan that fits queries.yaml and schema/ as they are.
+    """The plan that fits queries.yaml, schema/ and the user's own files as they are.
 
     Raises:
-        SpecError: queries.yaml is wrong.
+        SpecError: queries.yaml is wrong. What is wrong in a user's file is kept in the plan, which lacks its queries.
         Internal: a file of kube9's own is missing.
     """
     found = plan.load()
     if found is None:
-        from kube9.compiler import compile_text  # sqlglot, pydantic and ruamel: 250 ms
+        key, text = _built_in()
+        found = plan.read(key, plan.shipped_path(), plan.cache_path(key))
+        if found is None:
+            from kube9.compiler import compile_text  # sqlglot, pydantic and ruamel: 250 ms
 
-        try:
-            key = plan.fresh_key()
-            with open(shipped.path(plan.SPEC), encoding="utf-8") as file:
-                text = file.read()
-        except OSError as error:
-            raise Internal("kube9 is not whole, install it again", str(error)) from None
-        found = compile_text(plan.SPEC, text, key)
-        try:
-            plan.save(found, plan.cache_path(key))
-        except OSError:
-            pass  # a read-only place works without it, only slower
+            found = compile_text(plan.SPEC, text, key)
+            _keep(found, plan.cache_path(key))
+        if os.environ.get(plan.OWN):
+            own = _own(key, text)
+            _keep(own, plan.cache_path(own["key"]))
+            found = plan.joined(found, own)
     return found
+
+
+def keep_for_all() -> list[str]:
+    """Keep the plan of the user's own files beside the database, where whoever asks finds it compiled.
+
+    The compiler runs in a process of its own, because its libraries would stay in the caller's memory for good.
+
+    Returns: what is wrong in those files, when they are new or were changed; nothing when their plan is there already.
+    """
+    if not os.environ.get(plan.OWN):
+        return []
+    path = plan.data_path(plan.own_key(plan.fresh_key()))
+    if os.path.exists(path):
+        return []
+    import subprocess  # 5 ms
+
+    child = [sys.executable, "-c", "from kube9 import fresh; print('\\n'.join(fresh.keep_here()))"]
+    try:
+        done = subprocess.run(child, capture_output=True, text=True, timeout=CHILD_S, check=False)  # noqa: S603 - ourselves
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return [f"the queries of {plan.OWN} could not be compiled: {error}"]
+    if done.returncode:
+        return [f"the queries of {plan.OWN} could not be compiled: {done.stderr.strip().rpartition(chr(10))[2]}"]
+    return done.stdout.splitlines()
+
+
+def keep_here() -> list[str]:
+    """Compile and keep the plan of the user's own files beside the database. Returns what is wrong in them."""
+    key, text = _built_in()
+    own_key = plan.own_key(key)
+    path = plan.data_path(own_key)
+    own = _own(key, text)
+    _keep(own, path)
+    directory, kept = os.path.split(path)
+    for name in os.listdir(directory):
+        if name.startswith("queries-") and name.endswith(".marshal") and name != kept:
+            os.unlink(os.path.join(directory, name))
+    return list(own["problems"])
+
+
+def _built_in() -> tuple[str, str]:
+    """Key and text of queries.yaml."""
+    try:
+        key = plan.fresh_key()
+        with open(shipped.path(plan.SPEC), encoding="utf-8") as file:
+            return key, file.read()
+    except OSError as error:
+        raise Internal("kube9 is not whole, install it again", str(error)) from None
+
+
+def _own(key: str, built_in: str) -> plan.Plan:
+    from kube9.compiler import compile_own  # as above
+
+    files, problems = plan.own_files()
+    texts = {}
+    for path, content in files.items():
+        try:
+            texts[path] = content.decode()
+        except UnicodeDecodeError as error:
+            problems.append(f"{path}:1:1: is not UTF-8 text: {error.reason} at byte {error.start}")
+    found = compile_own(texts, built_in, plan.own_key(key))
+    return {**found, "problems": [*problems, *found["problems"]]}
+
+
+def _keep(compiled: plan.Plan, path: str) -> None:
+    try:
+        plan.save(compiled, path)
+    except OSError:
+        pass  # a read-only place works without it, only slower

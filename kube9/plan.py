@@ -2,7 +2,8 @@
 
 A plan is plain dicts, lists, strings and numbers, kept by `marshal` behind a digest of itself. Its key is made of the
 content of queries.yaml, of schema/ and of kube9's version, so a change of any of them makes it stale. The wheel ships it;
-elsewhere it is compiled on first use and kept in the user's cache directory, if that may be written.
+elsewhere it is compiled on first use and kept in the user's cache directory, if that may be written. What a user's own
+files add (KUBE9_QUERIES) is a plan beside it, with a key of its own.
 """
 
 import marshal
@@ -13,11 +14,15 @@ try:
 except ImportError:  # pragma: no cover - another Python than CPython
     from hashlib import blake2b
 
-from kube9 import shipped
+from kube9 import shipped, store
 from kube9.version import __version__
 
 DIGEST_SIZE = 16
 SPEC = "queries.yaml"
+OWN = "KUBE9_QUERIES"  # the environment's name for a file or directory of the user's own queries
+COMPILERS = ("compiler.py", "compile_options.py", "compile_sql.py", "sqlcheck.py", "spec.py", "plan.py")
+MOST_FILES, MOST_BYTES = 100, 256 * 1024  # of those files, and of each
+FORMATS = ("json", "yaml", "table", "wide", "jsonl", "csv", "name")
 
 TYPE_CHECKING = False  # `typing` would cost 6 ms; type checkers know the name
 if TYPE_CHECKING:
@@ -32,58 +37,137 @@ def param(
     type_name: str,
     *,
     doc: str,
-    flags: list[str],
+    flags: list[str] | None = None,
+    aliases: list[str] | None = None,
     choices: list[str] | None = None,
+    spellings: dict[str, str] | None = None,
+    known: str | None = None,
     many: bool = False,
-    after: str | None = None,
-    default: int | str | None = None,
+    rising: bool = False,
+    parts: "list[list[Any]] | None" = None,
+    default: int | str | list[str] | None = None,
+    required: bool = False,
     bounds: list[int] | None = None,
+    excludes: list[str] | None = None,
+    needs: list[str] | None = None,
+    deprecated: str | None = None,
 ) -> Plan:
     """One parameter of a query as both readers of the command line and the library see it.
 
     Args:
-        type_name: a scalar or a closed set of the spec.
+        type_name: a scalar or a type of the spec.
         doc: for help.
         flags: spellings of the option; none for a positional argument.
+        aliases: further ones that help does not show.
         choices: the values of a closed set.
+        spellings: what may be typed, in lower case, for which value.
+        known: SQL that finds the values which the database has.
         many: may be given several times.
-        after: the parameter whose value must be smaller.
-        default: the value when none is given.
+        rising: stands for its value and those behind it in the closed set.
+        parts: what a value such as pod/nginx is made of, each as [name, parameter].
+        default: the value when none is given, as it would be typed.
+        required: must be given.
         bounds: smallest and largest integer.
+        excludes: parameters that cannot be given beside it.
+        needs: parameters that must be given beside it.
+        deprecated: what to use instead.
     """
     return {
-        "type": type_name, "doc": doc, "flags": flags, "choices": choices, "many": many, "after": after,
-        "default": default, "bounds": bounds,
+        "type": type_name, "doc": doc, "flags": flags or [], "aliases": aliases or [], "choices": choices,
+        "spellings": spellings, "known": known, "many": many, "rising": rising, "parts": parts, "default": default,
+        "required": required, "bounds": bounds, "excludes": excludes or [], "needs": needs or [], "deprecated": deprecated,
     }  # fmt: skip
 
 
 # What every query takes besides its own parameters.
 OPTIONS = {
     "db": param("string", flags=["--db"], doc="database file; by default kube9.db in $DB_PATH, or where kube9 serve keeps it"),
-    "format": param(
-        "string", flags=["--format", "-o"], doc="how the answer is written", choices=["json", "yaml", "table"], default="json"
+    "format": param("string", flags=["--format", "-o"], doc="how the answer is written", choices=[*FORMATS], default="json"),
+    "fields": param("string", flags=["--fields"], doc="only these fields, in this order, such as id,title", many=True),
+    "no_headers": param("boolean", flags=["--no-headers"], doc="leave the headers out, in table, wide and csv"),
+    "color": param(
+        "string", flags=["--color"], doc="when a table has colours", choices=["auto", "always", "never"], default="auto"
     ),
     "timeout": param("duration", flags=["--timeout"], doc="time limit, such as 5s or 2m", default="30s"),
 }
+# What queries take that return pages, and those whose pages can be followed.
+ALL = param("boolean", flags=["--all"], doc="every row, read page by page; in jsonl, csv, name, table and wide")
+WATCH = param(
+    "boolean", flags=["--watch", "-w"], doc="go on with what arrives, oldest first; in table, wide, jsonl, csv and name"
+)
+
+
+def digest_of(body: bytes, about: str = "", size: int = DIGEST_SIZE) -> bytes:
+    """A digest of bytes, and of what they belong to."""
+    return blake2b(body, digest_size=size, key=blake2b(about.encode(), digest_size=32).digest()).digest()
 
 
 def load() -> Plan | None:
-    """The plan that fits the spec and schema of now; None when there is none and one must be compiled."""
+    """The plan that fits the spec, the schema and the user's own files as they are now; None when one must be compiled."""
     try:
         key = fresh_key()
     except OSError:
         return None  # whoever compiles says what is missing
-    for path in (shipped_path(), cache_path(key)):
+    found = read(key, shipped_path(), cache_path(key))
+    if found is None or not os.environ.get(OWN):
+        return found
+    key = own_key(key)
+    own = read(key, data_path(key), cache_path(key))
+    return None if own is None else joined(found, own)
+
+
+def read(key: str, *paths: str) -> Plan | None:
+    """The plan of a key from the first file that has it whole; None when none has."""
+    for path in paths:
         try:
             with open(path, "rb") as file:
                 digest, body = file.read(DIGEST_SIZE), file.read()
-            if blake2b(body, digest_size=DIGEST_SIZE).digest() == digest:
-                found = marshal.loads(body)  # noqa: S302 - whole, and our own wheel's or this user's
-                if found["key"] == key:
-                    return Plan(found)
         except OSError:
             continue
+        if digest_of(body) == digest:
+            found = marshal.loads(body)  # noqa: S302 - whole, and our own wheel's, this user's or the recorder's
+            if found["key"] == key:
+                return Plan(found)
     return None
+
+
+def joined(built_in: Plan, own: Plan) -> Plan:
+    """The plan of kube9 and what the user's own files add to it."""
+    parts = {part: built_in[part] | own[part] for part in ("types", "messages", "queries")}
+    return {**built_in, **parts, "problems": own["problems"]}
+
+
+def own_files() -> tuple[dict[str, bytes], list[str]]:
+    """The user's files of queries, and what is wrong with those that cannot be read.
+
+    KUBE9_QUERIES names a file or a directory; of a directory all that ends in .yaml or .yml and is not hidden, as a
+    mounted ConfigMap has them.
+    """
+    place = os.environ.get(OWN, "")
+    found: dict[str, bytes] = {}
+    problems: list[str] = []
+    try:
+        paths = [place]
+        if os.path.isdir(place):
+            names = sorted(os.listdir(place))
+            paths = [os.path.join(place, name) for name in names if name.endswith((".yaml", ".yml")) and name[0] != "."]
+    except OSError as error:
+        return found, [f"{place}:1:1: cannot be read: {error.strerror}"]
+    if len(paths) > MOST_FILES:
+        return found, [f"{place}:1:1: holds {len(paths)} files, and at most {MOST_FILES} are read"]
+    for path in paths:
+        try:
+            size = os.stat(path).st_size
+            if not os.path.isfile(path):
+                problems.append(f"{path}:1:1: is no file")
+            elif size > MOST_BYTES:
+                problems.append(f"{path}:1:1: has {size} bytes, and at most {MOST_BYTES} are read")
+            else:
+                with open(path, "rb") as file:
+                    found[path] = file.read(MOST_BYTES)
+        except (OSError, ValueError) as error:
+            problems.append(f"{path}:1:1: cannot be read: {getattr(error, 'strerror', None) or error}")
+    return found, problems
 
 
 def save(compiled: Plan, path: str) -> None:
@@ -93,7 +177,7 @@ def save(compiled: Plan, path: str) -> None:
     temporary = f"{path}.{os.getpid()}"
     try:
         with open(temporary, "wb") as file:
-            file.write(blake2b(body, digest_size=DIGEST_SIZE).digest() + body)
+            file.write(digest_of(body) + body)
         os.replace(temporary, path)
     except OSError:
         if os.path.exists(temporary):
@@ -110,7 +194,7 @@ def fresh_key(for_wheel: bool = False) -> str:
     spec, schema = shipped.path(SPEC), shipped.path("schema")
     paths = [spec, *(os.path.join(schema, name) for name in sorted(os.listdir(schema)) if name.endswith(".sql"))]
     if os.path.dirname(spec) != shipped.PACKAGE and not for_wheel:  # here the compiler changes without a new version
-        paths += [os.path.join(shipped.PACKAGE, name) for name in ("compiler.py", "sqlcheck.py", "spec.py", "plan.py")]
+        paths += [os.path.join(shipped.PACKAGE, name) for name in COMPILERS]
     digest = blake2b(__version__.encode(), digest_size=DIGEST_SIZE)
     for path in paths:
         with open(path, "rb") as file:
@@ -118,6 +202,21 @@ def fresh_key(for_wheel: bool = False) -> str:
         digest.update(b"%d:" % len(content))
         digest.update(content)
     return digest.hexdigest()
+
+
+def own_key(key: str) -> str:
+    """The key of the plan of the user's own files, beside kube9's with the given key."""
+    files, problems = own_files()
+    digest = blake2b(repr((key, problems)).encode(errors="replace"), digest_size=DIGEST_SIZE)
+    for path, content in files.items():
+        digest.update(b"%d:%d:" % (len(path), len(content)))
+        digest.update(path.encode(errors="replace") + content)
+    return digest.hexdigest()
+
+
+def data_path(key: str) -> str:
+    """Where `kube9 serve` keeps the plan of the user's files for those who may write nowhere."""
+    return os.path.join(os.path.dirname(store.database_path(None)), f"queries-{key}.marshal")
 
 
 def shipped_path() -> str:

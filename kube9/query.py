@@ -1,113 +1,42 @@
-"""Answering: check the values that a caller gave, run one statement, bring back its rows.
-
-Everything is driven by the plan; no filter is known here by name. Values travel as parameters only.
-"""
+"""Answering: join the pieces of one statement, run it on the database, bring back its rows."""
 
 import os
 import time
 
-from kube9 import errors, store, times
+from kube9 import errors, store, times, tokens
+from kube9.bind import Asked, Cursor, page_token, part_name
 from kube9.version import __version__
 
 PROGRESS_STEPS = 10_000  # of SQLite's virtual machine between two looks at the clock, about a millisecond
-MANY = 2**31  # a bound from here on is none that a person needs to know
 TRIES, PAUSE_S = 5, 0.02  # at reading a file that a writer keeps opening and closing
+MOST_COUNTED = 10_000  # where a total would take reading the table
+PAGING = ("limit", "offset", "page_token", "after", "sort")  # parameters that are no condition
+OWN_LENGTH, OWN_VDBE_STEPS = 10_000_000, 100_000  # of a value and of a compiled statement, in a query of the user's own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from kube9.plan import Plan
 
 
 class Answer:
-    """The rows of a query. `total` is None where the answer is no page."""
+    """The rows of a query, and where they stand in the whole; `total` is None where the answer is no page.
 
-    __slots__ = ("limit", "offset", "query", "rows", "total")
-
-    def __init__(self, query: "Plan", rows: "list[tuple[Any, ...]]", total: int | None, limit: int, offset: int) -> None:
-        self.query, self.rows, self.total, self.limit, self.offset = query, rows, total, limit, offset
-
-
-def bind(query: "Plan", given: "dict[str, Any]", now_ms: int) -> "dict[str, Any]":
-    """Check and convert what a caller gave for a query's parameters.
-
-    Args:
-        query: the query's plan.
-        given: parameter name -> text, number, or a list of these; None and absent mean not given.
-        now_ms: what `24h` is reckoned from, milliseconds since 1970.
-
-    Returns: parameter name -> value for SQLite, defaults filled in.
-
-    Raises:
-        InvalidArgument: says which parameter, what was found and what is allowed.
+    `exact` is False where `total` stands for itself or more. `window` is the time asked for, where the query has one.
     """
-    params = query["params"]
-    values: dict[str, Any] = {}
-    for name in given:
-        if name not in params:
-            raise errors.InvalidArgument(f'no parameter "{name}"', f"{query['name']} takes {', '.join(params) or 'none'}")
-    for name, param in params.items():
-        found = given.get(name)
-        if found is None or found == []:
-            if param["default"] is not None:
-                values[name] = param["default"]
-            elif not param["flags"]:
-                raise errors.InvalidArgument(f"{name.upper()} is missing", f"{query['name']} needs it: {param['doc']}")
-        elif param["many"]:
-            values[name] = convert_many(name, param, found, now_ms)
-        else:
-            values[name] = convert(name, param, found, now_ms)
-    for name, param in params.items():
-        before = param["after"]
-        if before in values and name in values and values[before] >= values[name]:
-            raise errors.InvalidArgument(
-                f"{before} is not before {name}", f"{before} is {values[before]}, {name} is {values[name]}: swap them"
-            )
-    return values
 
+    __slots__ = ("exact", "fields", "limit", "next_page_token", "offset", "query", "rows", "sync_token", "total", "window")
 
-def convert_many(name: str, param: "Plan", found: object, now_ms: int) -> "list[Any]":
-    """Every value of a parameter that may be given several times, each once; a closed set also takes `a,b`."""
-    entries = found if isinstance(found, list | tuple) else [found]
-    if param["choices"]:
-        entries = [part for entry in entries for part in str(entry).split(",")]
-    return list(dict.fromkeys(convert(name, param, entry, now_ms) for entry in entries))
-
-
-def convert(name: str, param: "Plan", found: object, now_ms: int) -> str | int:
-    """One value, checked. Raises InvalidArgument."""
-    kind, choices, bounds = param["type"], param["choices"], param["bounds"]
-    if choices:
-        if found not in choices:
-            from difflib import get_close_matches  # an error may take its time
-
-            near = get_close_matches(str(found), choices, n=1, cutoff=0.5)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise _invalid(name, found, f"is not one of {', '.join(choices)}{hint}")
-        return str(found)
-    if kind == "integer":
-        text = str(found)
-        if not (text.removeprefix("-").isascii() and text.removeprefix("-").isdigit() and len(text) < 20):
-            raise _invalid(name, found, "is not a whole number")
-        if bounds and not bounds[0] <= int(text) <= bounds[1]:
-            said = f"between {bounds[0]} and {bounds[1]}" if bounds[1] < MANY else f"{bounds[0]} or more"
-            raise _invalid(name, found, f"is not {said}")
-        return int(text)
-    text = str(found)
-    if not text and kind == "string":
-        raise _invalid(name, found, "is empty")
-    try:
-        text.encode()
-        if kind == "time":
-            return times.iso(times.parse(text, now_ms))
-        if kind == "duration":
-            return times.duration_ms(text)
-    except UnicodeEncodeError:
-        raise _invalid(name, text.encode(errors="replace").decode(), "is not UTF-8") from None
-    except ValueError as error:
-        raise _invalid(name, found, f"is {error}") from None
-    return text
+    def __init__(self, query: "Plan", rows: "list[tuple[Any, ...]]") -> None:
+        self.query, self.rows, self.fields = query, rows, query["fields"]
+        self.total: int | None = None
+        self.exact = True
+        self.limit = self.offset = 0
+        self.next_page_token = ""
+        self.sync_token: str | None = None
+        self.window: tuple[str | None, str | None] | None = None
 
 
 def statement(query: "Plan", part: str, values: "dict[str, Any]") -> "tuple[str, dict[str, Any]]":
@@ -118,44 +47,112 @@ def statement(query: "Plan", part: str, values: "dict[str, Any]") -> "tuple[str,
         part: "select" for the rows, "count" for how many there are.
         values: as `bind` gives them; a filter without a value leaves no trace in the SQL.
     """
-    conditions, parameters = [], dict.fromkeys(query["params"]) | values
-    for name, before, after in query["where"]:
-        if name in values:
-            value = values[name]
-            if isinstance(value, list):
-                marks = [f"{name}_{index}" for index in range(len(value))]
-                parameters.update(zip(marks, value, strict=True))
-                conditions.append(f"{before}:{', :'.join(marks)}{after}")
-                del parameters[name]
-            else:
-                conditions.append(f"{before}:{name}{after}")
-    sql, joined = query[part], " AND ".join(conditions)
-    if "{filters}" in sql:
-        sql = sql.replace("{filters}", f"({joined or 1})")
-    elif conditions:
-        sql += f" {'AND' if query['fixed'] else 'WHERE'} {joined}"
-    if part == "select":
-        sql += query["tail"]
-        if "limit" in values:
-            sql += " LIMIT :limit OFFSET :offset"
+    parameters: dict[str, Any] = {
+        name: None for name in query["params"] if name not in ("limit", "offset", "page_token", "after", "sort")
+    }
+    parameters |= values
+    conditions = _conditions(query, values, parameters)
+    source, joined = query["source"], "\n  AND ".join(conditions)
+    arrivals, group = query["arrivals"], query["group"]
+    if "after" in values:
+        source += f" INDEXED BY {arrivals['index']}"
+    if "{filters}" in source:
+        source = source.replace("{filters}", f"({joined or 1})")
+    elif joined:
+        source += f"\nWHERE {joined}"
+    columns = query["columns"]
+    if group:
+        by = group["by"]
+        chosen = dict(by[name] for name in (values[group["param"]] if group["param"] else by))
+        left_out = {place for place, _ in by.values()} - chosen.keys()
+        columns = [f"NULL AS {query['fields'][place]}" if place in left_out else column for place, column in enumerate(columns)]
+        source += f"\nGROUP BY {', '.join(chosen.values())}"
+    if part == "count":
+        if group:
+            return f"SELECT count(*)\nFROM (SELECT 1\n{source})", parameters
+        if _counts_some(query, values):
+            return f"SELECT count(*)\nFROM (SELECT 1\n{source}\nLIMIT {MOST_COUNTED + 1})", parameters
+        return f"SELECT count(*)\n{source}", parameters
+    order = f"ORDER BY {arrivals['column']}" if "after" in values else _order(query, values)["sql"]
+    listed = ",\n  ".join(columns)
+    sql = f"SELECT\n  {listed}\n{source}\n{order}".rstrip()
+    if "limit" in values:
+        parameters["limit"] = values["limit"] + 1  # one more tells whether there are more
+        cursor = values.get("page_token")
+        parameters["offset"] = 0 if cursor and cursor.keys else cursor.offset if cursor else values["offset"]
+        sql += "\nLIMIT :limit OFFSET :offset"
     return sql, parameters
 
 
-def run(path: str, query: "Plan", values: "dict[str, Any]", timeout_s: float) -> Answer:
+def _conditions(query: "Plan", values: "dict[str, Any]", parameters: "dict[str, Any]") -> list[str]:
+    """What must hold, each parameter in it also in `parameters`."""
+    conditions = [query["fixed"]] if query["fixed"] else []
+    leads = [name for name in query["leads"] if name in values]
+    for name, segments in query["where"]:
+        value = values.get(name)
+        if value is None or value is False:
+            continue
+        text = segments[0]
+        for index in range(1, len(segments), 2):
+            key = segments[index]
+            found = values[key]
+            if isinstance(found, list):
+                marks = [f"{key}_{number}" for number in range(len(found))]
+                parameters.update(zip(marks, found, strict=True))
+                parameters.pop(key, None)
+                text += f":{', :'.join(marks)}{segments[index + 1]}"
+            else:
+                text += f":{key}{segments[index + 1]}"
+        # A plus before a column keeps SQLite from choosing its index.
+        conditions.append(f"+{text}" if leads and name not in leads else text)
+    cursor, arrivals = values.get("page_token"), query["arrivals"]
+    if cursor:
+        if arrivals:
+            conditions.append(f"+{arrivals['column']} <= :pinned")
+            parameters["pinned"] = cursor.seq
+        if cursor.keys:
+            order = _order(query, values)
+            marks = [f"key_{number}" for number in range(len(cursor.keys))]
+            parameters.update(zip(marks, cursor.keys, strict=True))
+            columns, sign = ", ".join(order["columns"]), "<" if order["falling"] else ">"
+            conditions.append(f"({columns}) {sign} (:{', :'.join(marks)})")
+    if "after" in values:
+        conditions.append(f"{arrivals['column']} > :after")
+        parameters["after"] = values["after"][1]
+    parameters.pop("page_token", None)
+    parameters.pop("sort", None)
+    return conditions
+
+
+def _order(query: "Plan", values: "dict[str, Any]") -> "Plan":
+    orders = query["orders"]
+    found: Plan = orders[values["sort"]] if "sort" in values else next(iter(orders.values()))
+    return found
+
+
+def _counts_some(query: "Plan", values: "dict[str, Any]") -> bool:
+    return "after" in values or any(values.get(name) for name in query["scans"])
+
+
+def run(path: str, asked: Asked, timeout_s: float, heap_bytes: int = 0) -> Answer:
     """Run a query on the database at a path.
 
     Args:
         path: the database file.
-        query: the query's plan.
-        values: as `bind` gives them.
+        asked: as `bind` gives it.
         timeout_s: time limit in seconds, enforced inside SQLite.
+        heap_bytes: what SQLite may allocate in this whole process; 0 is without bound.
 
     Raises:
         NotFound: a query for one thing found none.
         DeadlineExceeded: the time limit passed.
+        FailedPrecondition: a token of another database.
         Unavailable, PermissionDenied, DataLoss, FailedPrecondition: as `store.open_reader`.
     """
     deadline = time.monotonic() + timeout_s
+    if not asked.query["database"]:
+        with store.Nowhere() as reader:
+            return _read(reader, asked, deadline)
     for left in reversed(range(TRIES)):
         try:
             opened = store.open_reader(path, timeout_s)
@@ -166,7 +163,9 @@ def run(path: str, query: "Plan", values: "dict[str, Any]", timeout_s: float) ->
             raise
         with opened as reader:
             try:
-                answer = _read(reader, query, values, deadline)
+                if heap_bytes:
+                    reader.connection.execute(f"PRAGMA hard_heap_limit={heap_bytes}")
+                answer = _read(reader, asked, deadline)
             except store.Error as error:
                 if reader.changed():
                     continue
@@ -176,30 +175,139 @@ def run(path: str, query: "Plan", values: "dict[str, Any]", timeout_s: float) ->
     raise errors.Unavailable("the database keeps changing while it is read", f"{path}: try again")
 
 
-def _read(reader: store.Reader, query: "Plan", values: "dict[str, Any]", deadline: float) -> Answer:
-    connection = reader.connection
+def pages(path: str, asked: Asked, timeout_s: float, heap_bytes: int = 0) -> "Iterator[Answer]":
+    """Run a query, and go on until its last page. Each page is a read of its own, so nobody waits for who consumes them."""
+    more = True
+    while more:
+        answer = run(path, asked, timeout_s, heap_bytes)
+        asked, more = next_page(asked, answer)
+        yield answer
+
+
+def next_page(asked: Asked, answer: Answer) -> tuple[Asked, bool]:
+    """What asks for the page behind an answer, and whether there is one."""
+    if not answer.next_page_token:
+        return asked, False
+    return asked.but(asked.values | {"page_token": _behind(asked, answer)}), True
+
+
+def whole_pages(asked: Asked) -> Asked:
+    """The same in pages that are as long as they may be."""
+    return asked.but(asked.values | {"limit": asked.query["params"]["limit"]["bounds"][1]})
+
+
+def arrived(asked: Asked, since: Answer) -> Asked:
+    """What asks for all that was added or updated since an answer."""
+    after = tokens.read_sync_token(since.sync_token or "")
+    kept = {name: value for name, value in whole_pages(asked).values.items() if name != "page_token"}
+    return asked.but(kept | {"after": after, "offset": 0})
+
+
+def _behind(asked: Asked, answer: Answer) -> Cursor:
+    """The cursor behind the last row of an answer."""
+    places = _order(asked.query, asked.values)["places"]
+    keys = [answer.rows[-1][place] for place in places]
+    lineage, seq = tokens.read_sync_token(answer.sync_token) if answer.sync_token else (0, 0)
+    return Cursor(lineage, seq, answer.total or 0, answer.exact, answer.offset + len(answer.rows), keys)
+
+
+def _read(reader: store.Reader | store.Nowhere, asked: Asked, deadline: float) -> Answer:
+    connection, query, values = reader.connection, asked.query, asked.values
     connection.set_progress_handler(lambda: time.monotonic() > deadline, PROGRESS_STEPS)
     if query["context"]:
-        values = values | _context(reader.path)
-    connection.execute("BEGIN")  # rows and total from the same moment
+        values = values | _context(asked, reader.path)
+    if query["database"]:
+        connection.execute("BEGIN")  # rows and total from the same moment
+        values = _settled(connection, query, values)
+    if query["own"]:
+        store.guard(connection, OWN_LENGTH, OWN_VDBE_STEPS)
     sql, parameters = statement(query, "select", values)
-    rows = connection.execute(sql, parameters).fetchall()
     if not query["paged"]:
-        if not rows:
+        row = connection.execute(sql, parameters).fetchone()
+        if row is None:
             raise _not_found(query, values)
-        return Answer(query, rows, None, 0, 0)
-    limit, offset = values["limit"], values["offset"]
-    total = offset + len(rows)
-    if len(rows) == limit or (offset and not rows):
+        return Answer(query, [row])
+    state = _state(connection, query, values) if query["arrivals"] else None
+    rows = connection.execute(sql, parameters).fetchall()
+    more = len(rows) > values["limit"]
+    answer = Answer(query, rows[: values["limit"]])
+    answer.limit = values["limit"]
+    answer.window = query["window"] and tuple(values.get(name) for name in query["window"])
+    _count(connection, answer, values, more)
+    if state:
+        last = answer.rows[-1][query["arrivals"]["place"]] if more and "after" in values else state[1]
+        answer.sync_token = tokens.sync_token(state[0], last)
+    if more and "after" not in values:
+        answer.next_page_token = page_token(asked, _behind(asked, answer))
+    return answer
+
+
+def _count(connection: store.Connection, answer: Answer, values: "dict[str, Any]", more: bool) -> None:
+    """How many rows there are in all: known from page 1, from the end of the list, or counted."""
+    query, cursor = answer.query, values.get("page_token")
+    answer.offset = cursor.offset if cursor else values["offset"]
+    if cursor:
+        answer.total, answer.exact = cursor.total, cursor.exact
+        return
+    answer.total = answer.offset + len(answer.rows)
+    if more or (answer.offset and not answer.rows):
         sql, parameters = statement(query, "count", values)
-        (total,) = connection.execute(sql, parameters).fetchone()
-    return Answer(query, rows, total, limit, offset)
+        (answer.total,) = connection.execute(sql, parameters).fetchone()
+        if _counts_some(query, values) and answer.total > MOST_COUNTED:
+            answer.total, answer.exact = MOST_COUNTED, False
 
 
-def _context(path: str) -> "dict[str, Any]":
+def _state(connection: store.Connection, query: "Plan", values: "dict[str, Any]") -> tuple[int, int]:
+    """The lineage of the database and its last change, or the one that page 1 saw. Raises FailedPrecondition."""
+    ((lineage,),) = connection.execute("SELECT value FROM counters WHERE name = 'lineage'").fetchall()
+    cursor, after, of = values.get("page_token"), values.get("after"), query["arrivals"]
+    given = (cursor.lineage, cursor.seq) if cursor else after
+    ((last,),) = connection.execute(f"SELECT coalesce(max({of['column']}), 0) FROM {of['table']}").fetchall()
+    if given and given[0] != lineage:
+        raise errors.FailedPrecondition(
+            "the token is of another database", "the file was replaced or restored since: ask again without the token"
+        )
+    return lineage, cursor.seq if cursor else max(last, after[1]) if after else last
+
+
+def _settled(connection: store.Connection, query: "Plan", values: "dict[str, Any]") -> "dict[str, Any]":
+    """The values with names that nobody declared, such as the kind of a custom resource, as the database spells them."""
+    found = {}
+    for name, param in query["params"].items():
+        named = [(part_name(name, part), of) for part, of in param["parts"]] if param["parts"] else [(name, param)]
+        for key, of in named:
+            value = values.get(key)
+            if of["spellings"] and isinstance(value, str) and value not in of["spellings"].values():
+                found[key] = _as_stored(connection, of["known"], value) or value
+    return values | found
+
+
+def _as_stored(connection: store.Connection, known: str | None, word: str) -> str | None:
+    if not known:
+        return None
+    word = word.partition(".")[0]
+    forms = [word, word.removesuffix("s"), word.removesuffix("es"), word.removesuffix("ies") + "y"]  # plurals, as kubectl's
+    marks = ", ".join("?" * len(forms))
+    sql = f"SELECT value FROM ({known}) WHERE value = ? OR value COLLATE NOCASE IN ({marks}) ORDER BY value = ? DESC LIMIT 1"
+    row = connection.execute(sql, [word, *forms, word]).fetchone()
+    return row and str(row[0])
+
+
+def _context(asked: Asked, path: str) -> "dict[str, Any]":
+    """What `sql:` may use besides its filters."""
+    names = asked.query["context"]
     size = sum(os.path.getsize(name) for name in (path, f"{path}-wal") if os.path.exists(name))
-    now = times.iso(times.now_ms())
-    return {"now": now, "program_version": __version__, "database_path": path, "database_size_bytes": size}
+    found: dict[str, Any] = {
+        "now": times.iso(times.now_ms()), "program_version": __version__, "database_path": path,
+        "database_size_bytes": size,
+    }  # fmt: skip
+    if "capabilities" in names or "query_problems" in names:
+        found |= {"capabilities": "[]", "query_problems": "[]"}
+        if "capabilities" in names or asked.plan["problems"]:
+            from kube9 import capabilities  # json brings re: 4 ms
+
+            found |= {"capabilities": capabilities.listed(asked.plan), "query_problems": capabilities.problems(asked.plan)}
+    return {name: found[name] for name in names}
 
 
 def _not_found(query: "Plan", values: "dict[str, Any]") -> errors.NotFound:
@@ -208,7 +316,3 @@ def _not_found(query: "Plan", values: "dict[str, Any]") -> errors.NotFound:
     said = ", ".join(f"{name} {value!r}" for name, value in keys.items())
     fields = {f"{thing}_{name}": str(value) for name, value in keys.items()}
     return errors.NotFound(f"{query['message']} not found", f"nothing recorded has {said}", **fields)
-
-
-def _invalid(name: str, found: object, problem: str) -> errors.InvalidArgument:
-    return errors.InvalidArgument(f'{name}: "{found}" {problem}')

@@ -8,11 +8,12 @@ import signal
 import socket
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kube9 import apiserver, errors, lock, migrations, rules, store, times, watch
+from kube9 import apiserver, errors, fresh, lock, migrations, rules, store, times, watch
 from kube9.model import Batch, Position
 from kube9.normalise import normalise
 from kube9.version import __version__
@@ -22,6 +23,7 @@ log = logging.getLogger("kube9.serve")
 
 EVENTS = "/api/v1/events"
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+QUERIES_S = 60.0  # between two looks at the files of the user's own queries
 DRAIN_S = 4.0  # how long a stop may take to write what waits; with the rest it ends within 5 s
 BEAT = """
 INSERT OR REPLACE INTO heartbeat (id, beat_at, started_at, pid, version, health, queue_size, dropped_total, watch)
@@ -72,8 +74,12 @@ def serve(database: str, api: apiserver.ApiServer) -> int:
         recorder = Recorder(database, api)
         recorder.start()
         log.info("recording the events of %s into %s", api.host, database)
+        looked_at = 0.0
         while recorder.alive() and not told_to_stop(1.0):
-            pass
+            if time.monotonic() - looked_at > QUERIES_S or not looked_at:
+                looked_at = time.monotonic()
+                for problem in fresh.keep_for_all():
+                    log.warning("left out: %s", problem)
         return recorder.stop()
 
 

@@ -12,8 +12,10 @@ from kube9.declared import Document, Record
 
 NAME = r"[a-z][a-z0-9_]{0,62}"
 KEBAB = r"[a-z][a-z0-9]*(-[a-z0-9]+){0,7}"
-SCALARS = ("string", "integer", "number", "boolean", "time", "json")
-CELLS = {"seen": 3, "object": 3}  # forms of a table cell and how many fields each takes
+SCALARS = ("string", "integer", "number", "boolean", "time", "duration", "json", "array")
+CELLS = {"seen": 3, "object": 3, "age": 1, "bar": 1}  # forms of a table cell and how many fields each takes
+MOST_QUERIES = 500  # in a file
+MOST_ROWS = 10_000  # in an answer
 
 
 def _named(pattern: str, like: str) -> pydantic.AfterValidator:
@@ -29,8 +31,28 @@ Identifier = Annotated[str, _named(NAME, "object_name")]
 OptionName = Annotated[str, _named(KEBAB, "object-name")]
 QueryName = Annotated[str, _named(f"{KEBAB}( {KEBAB})?", "status or events by-node")]
 TypeName = Annotated[str, _named("[A-Z][A-Za-z0-9]{0,62}", "EventType")]
+Returns = Annotated[str, _named("(page of )?[A-Z][A-Za-z0-9]{0,62}", "Event or page of Event")]
 Flag = Annotated[str, _named(f"-[a-zA-Z]|--{KEBAB}", "-n or --namespace")]
 Text = Annotated[str, pydantic.StringConstraints(min_length=1)]
+
+
+class Type(Record):
+    """A set of values. `Name: [a, b]` is short for `Name: {values: [a, b]}`."""
+
+    values: list[Text] = []  # the set is closed: nothing else is taken; in rising order, where `op: min` uses it
+    spellings: dict[Text, list[Text]] = {}  # an open set: what people type, in any case, for the value that is stored
+    column: Annotated[str, _named(rf"{NAME}\.{NAME}", "events.object_kind")] | None = None  # which holds values, for completion
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"values": value} if isinstance(value, list) else value
+
+    @pydantic.model_validator(mode="after")
+    def _closed_or_open(self) -> "Type":
+        if bool(self.values) == bool(self.spellings or self.column):
+            raise ValueError("needs either values, or spellings or a column")
+        return self
 
 
 class Field(Record):
@@ -39,7 +61,8 @@ class Field(Record):
     type: str
     doc: str = ""
     column: Identifier | None = None  # where the column has another name than the field
-    sql: Text | None = None  # an expression over the columns, instead of a column
+    sql: Text | None = None  # an expression over the columns, instead of a column; count(*) and the like under `group`
+    present: bool = False  # never null, where that cannot be told from the column
 
     @pydantic.model_validator(mode="before")
     @classmethod
@@ -53,25 +76,46 @@ class Message(Record):
     doc: str = ""
     table: Identifier | None = pydantic.Field(default=None, alias="from")
     plural: Identifier | None = None  # the key of a page of them
+    name: Identifier | None = None  # the field that `--format name` prints
     fields: dict[Identifier, Field] = pydantic.Field(min_length=1)
 
 
 class Filter(Record):
-    """A condition that is there only when its value is given."""
+    """An option, and the condition that is there when its value is given.
 
-    column: Identifier
-    op: Literal["=", "in", ">=", ">", "<=", "<"] = "="
+    Without `column` and `sql` it is no condition but a parameter of the query's own `sql`.
+    """
+
+    column: Identifier | Annotated[list[Identifier], pydantic.Field(min_length=1)] | None = None  # of several, any may hold
+    op: Literal["=", "in", ">=", ">", "<=", "<", "contains", "prefix", "min"] = "="
+    sql: Text | None = None  # the condition itself, with :name for the value
     doc: str = ""
     type: str | None = None  # of the value, where it cannot be told from a field with this column
+    parts: dict[Identifier, str] = {}  # of a value such as pod/nginx, each with its type; `sql` has them as :name_part
     flags: list[Flag] = []  # further spellings of the option
-    after: OptionName | None = None  # the filter whose value must be smaller, as `since` for `until`
+    aliases: list[Flag] = []  # more of them, which help does not show
+    default: str | None = None  # as it would be typed
+    required: bool = False
+    excludes: list[OptionName] = []  # filters that cannot be given beside it
+    needs: list[OptionName] = []  # filters that must be given beside it
+    scan: Literal["index", "table"] | None = None  # it may read so much; with `table`, totals stop at 10,000
+    leads: bool = False  # its index is the one to use, whatever else is given
+    deprecated: Text | None = None  # what to use instead; it still works, with a warning
 
 
 class Page(Record):
     """How many rows an answer holds when nothing is said, and at the most."""
 
     default: int = pydantic.Field(default=50, ge=1)
-    max: int = pydantic.Field(default=1000, ge=1)
+    max: int = pydantic.Field(default=1000, ge=1, le=MOST_ROWS)
+    arrivals: Identifier | None = None  # the column that rises with each change of a row: gives --after, --watch, pinned pages
+
+
+class Group(Record):
+    """Rows counted together by what the caller chooses. `[a, b]` in its place is a choice made once and for all."""
+
+    by: dict[OptionName, Identifier] = pydantic.Field(min_length=1)  # value of --by -> field of the answer
+    default: list[OptionName] = pydantic.Field(min_length=1)
 
 
 class Query(Record):
@@ -79,26 +123,38 @@ class Query(Record):
 
     summary: Text
     description: str = ""
-    returns: str  # a message, or `page of` one
+    returns: Returns  # a message, or `page of` one
     fields: dict[Identifier, Field] | None = None  # the message itself, where no other query returns it
+    source: Identifier | None = pydantic.Field(default=None, alias="from")  # the table that `fields` are columns of
     arguments: dict[OptionName, Filter] = {}  # required, given by position
     filters: dict[OptionName, Filter] = {}
+    window: list[OptionName] | None = None  # the filters that begin and end the time asked for; gives `coverage`
     where: Text | None = None  # a condition that always holds
     sql: Text | None = None  # one SELECT for what the keys cannot say; {filters} stands for the filters
-    order: list[str] = []  # columns; a leading - for falling
+    group: Annotated[list[Identifier], pydantic.Field(min_length=1)] | Group | None = None
+    order: list[str] | dict[Identifier, list[str]] = []  # columns, a leading - for falling; named, --sort chooses one
     page: Page | None = None
     table: dict[str, str] = {}  # header -> field, or a cell such as seen(last_seen_at, count, created_at)
-    narrow: list[str] = []  # headers of the table's columns to leave out, in this order, when a terminal is too narrow
+    wide: dict[str, str] = {}  # what `--format wide` has besides
+    narrow: list[str] = []  # headers of columns to leave out, in this order, when a terminal is too narrow
     examples: list[Text] = []
+    deprecated: Text | None = None  # what to use instead; it still works, with a warning
+
+    @pydantic.field_validator("window")
+    @classmethod
+    def _two(cls, names: list[str] | None) -> list[str] | None:
+        if names is not None and len(names) != 2:
+            raise ValueError("must be two filters, such as [since, until]")
+        return names
 
 
 class Spec(Record):
     """The whole file."""
 
     version: Literal[1]
-    types: dict[TypeName, Annotated[list[Text], pydantic.Field(min_length=1)]] = {}
+    types: dict[TypeName, Type] = {}
     messages: dict[TypeName, Message] = {}
-    queries: dict[QueryName, Query] = pydantic.Field(min_length=1)
+    queries: dict[QueryName, Query] = pydantic.Field(min_length=1, max_length=MOST_QUERIES)
 
 
 def read(name: str, text: str) -> tuple[Spec, Document]:

@@ -23,6 +23,12 @@ BUSY_TIMEOUT_S = 10.0
 WAL_LOOKS, WAL_LOOK_S = 5, 0.02  # at a -wal that has no -shm yet
 READER_CACHE_KIB = 1024
 
+# Numbers of SQLite's C interface (https://www.sqlite.org/c3ref/c_alter_table.html, c_limit_attached.html).
+OK, DENY, READ, SELECT, FUNCTION, RECURSIVE = 0, 1, 20, 21, 31, 33
+LIMIT_LENGTH, LIMIT_VDBE_OP = 0, 5
+VIRTUAL = ("json_each", "json_tree")
+UNSAFE = ("load_extension", "readfile", "writefile", "edit", "fts3_tokenizer")
+
 Connection = sqlite3.Connection
 Error = sqlite3.Error
 
@@ -65,6 +71,7 @@ SQLITE_ERRORS: tuple[tuple[str, type[errors.Kube9Error], str, str], ...] = (
     ("SQLITE_AUTH", errors.PermissionDenied, "the statement is not allowed", "only SELECT is"),
     ("SQLITE_PROTOCOL", errors.Unavailable, "the database is locked", "other processes keep opening it, try again"),
     ("SQLITE_NOLFS", errors.Unavailable, "the file system takes no file of this size", "keep the database on another one"),
+    ("SQLITE_TOOBIG", errors.InvalidArgument, "a value in the query is longer than it may be", "ask for less"),
     ("SQLITE_FULL", errors.Unavailable, "the disk is full", "free some space"),
     ("SQLITE_IOERR", errors.Unavailable, "the disk did not answer", "look at the system's log"),
 )
@@ -103,7 +110,44 @@ class Reader:
 
     def changed(self) -> bool:
         """Whether an immutable file was written while it was read."""
-        return self.immutable and _look(self.path) != self._before
+        return self.immutable and looks(self.path) != self._before
+
+
+class Nowhere:
+    """What a query of no table reads: an empty database in memory."""
+
+    path, immutable = "", False
+
+    def __enter__(self) -> "Nowhere":
+        self.connection = sqlite3.connect(":memory:", isolation_level=None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+
+def guard(connection: Connection, length: int, steps: int) -> None:
+    """Allow a connection to read the tables of the file, and nothing else, from here on.
+
+    Args:
+        connection: an open one.
+        length: the longest text or blob that a statement may make, in bytes.
+        steps: the most instructions that a compiled statement may have.
+    """
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+    def allowed(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+        if action == READ:
+            return OK if first in tables or first in VIRTUAL or first == "" else DENY
+        if action == FUNCTION:
+            return DENY if second in UNSAFE else OK
+        return OK if action in (SELECT, RECURSIVE) else DENY
+
+    for name in VIRTUAL:  # SQLite makes these on their first use, which the authorizer would refuse
+        connection.execute(f"SELECT 1 FROM {name}('[]')")
+    connection.setlimit(LIMIT_LENGTH, length)
+    connection.setlimit(LIMIT_VDBE_OP, steps)
+    connection.set_authorizer(allowed)
 
 
 def open_reader(path: str, timeout_s: float = BUSY_TIMEOUT_S) -> Reader:
@@ -158,7 +202,7 @@ def translate(error: Exception, path: str) -> errors.Kube9Error:
     return errors.Internal("SQLite refused a statement", f"{path}: {error} ({name})")
 
 
-def _look(path: str) -> tuple[int, int, tuple[int, int] | None]:
+def looks(path: str) -> tuple[int, int, tuple[int, int] | None]:
     """What tells that a file was written: its time and size, and those of its -wal."""
     try:
         main = os.stat(path)
@@ -189,7 +233,7 @@ def is_fleeting(error: errors.Kube9Error) -> bool:
 def _how_to_read(path: str) -> tuple[bool, tuple[int, int, tuple[int, int] | None]]:
     """Whether to open a database immutable, and how it looks before."""
     for _ in range(WAL_LOOKS):
-        before = _look(path)
+        before = looks(path)
         wal = before[2]
         if wal is None or os.path.exists(path + "-shm"):
             return wal is None, before

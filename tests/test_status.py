@@ -56,6 +56,7 @@ def test_a_recorder_that_lives_is_healthy(recorded: Kube9) -> None:
         "queue_size": 3,
         "dropped_total": 4,
         "watch": WATCH,
+        "query_problems": [],
     }
 
 
