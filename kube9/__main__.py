@@ -8,7 +8,13 @@ def main() -> int:
     """Run the program with the words of the command line. Returns its exit code."""
     words = sys.argv[1:]
     try:
-        code = first_try(words) if words[:1] == ["query"] else None
+        code = None
+        if words[:1] == ["query"]:
+            code = first_try(words)
+        elif words[:1] == ["__complete"]:
+            from kube9.complete import complete
+
+            code = complete(words[1:])
         if code is None:
             from kube9.cli import run  # cyclopts: 70 ms
 

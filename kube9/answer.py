@@ -1,36 +1,88 @@
 """A query from what was typed to what is printed: both ways of reading the command line end here."""
 
-from kube9 import query, render, store, times
+from kube9 import bind, errors, query, render, store, times
+
+HEAP_BYTES = 64 * 1024 * 1024  # for SQLite in this process: a heavy question must not take the memory of the recorder's pod
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from kube9.plan import Plan
+    from kube9.table import Tables
 
 
-def answer(plan: "Plan", asked: "Plan", given: "dict[str, Any]", options: "dict[str, Any]") -> None:
+def answer(plan: "Plan", declared: "Plan", given: "dict[str, Any]", options: "dict[str, Any]") -> None:
     """Answer a query on stdout.
 
     Args:
         plan: the compiled plan.
-        asked: the query's part of it.
+        declared: the query's part of it.
         given: what was typed for the query's parameters.
-        options: what was typed for the options that every query takes.
+        options: what was typed for the options that say how to answer.
 
     Raises:
         InvalidArgument: a value is wrong; the database has not been opened.
         Kube9Error: as `query.run`.
     """
-    chosen = {name: options.get(name, param["default"]) for name, param in plan["options"].items()}
-    for name, found in chosen.items():
-        if found is not None:
-            chosen[name] = query.convert(name, plan["options"][name], found, 0)
-    values = query.bind(asked, given, times.now_ms())
-    result = query.run(store.database_path(chosen["db"]), asked, values, chosen["timeout"] / 1000)
-    if chosen["format"] == "table":
-        from kube9 import table  # rich: 50 ms
+    chosen = _chosen(declared, options)
+    asked = bind.bind(plan, declared, given, times.now_ms())
+    _deprecations(declared, given, chosen["format"])
+    path, timeout_s = store.database_path(chosen["db"]), chosen["timeout"] / 1000
+    if chosen.get("watch"):
+        from kube9 import follow  # select
 
-        table.write(result, plan)
+        follow.follow(path, asked, _writer(asked, chosen), timeout_s, HEAP_BYTES)
+    elif chosen.get("all"):
+        writer = _writer(asked, chosen)
+        for page in query.pages(path, query.whole_pages(asked), timeout_s, HEAP_BYTES):
+            if not writer.page(page):
+                return
     else:
-        render.write((render.json if chosen["format"] == "json" else render.yaml)(result, plan))
+        found = query.run(path, asked, timeout_s, HEAP_BYTES)
+        if chosen["format"] in render.DOCUMENTS:
+            render.document(found, plan, chosen)
+        else:
+            _writer(asked, chosen).page(found, last=True)
+
+
+def _writer(asked: bind.Asked, chosen: "dict[str, Any]") -> "render.Lines | Tables":
+    """What writes pages to stdout, in the chosen format."""
+    if chosen["format"] in ("table", "wide"):
+        from kube9.table import Tables  # rich: 50 ms
+
+        return Tables(asked, chosen)
+    return render.Lines(asked, chosen)
+
+
+def _chosen(declared: "Plan", options: "dict[str, Any]") -> "dict[str, Any]":
+    """The options with their defaults, checked."""
+    chosen: dict[str, Any] = {}
+    for name, param in declared["options"].items():
+        found = options.get(name, param["default"])
+        if found is not None:
+            found = bind.convert_many(name, param, found, 0) if param["many"] else bind.convert(name, param, found, 0)
+        chosen[name] = found
+    for name in ("watch", "all"):
+        if chosen.get(name):
+            if "format" not in options:
+                chosen["format"] = "jsonl"
+            elif chosen["format"] in render.DOCUMENTS:
+                flag = declared["options"][name]["flags"][0]
+                forms = ", ".join(form for form in declared["options"]["format"]["choices"] if form not in render.DOCUMENTS)
+                what = f"{flag} has no end that {chosen['format']} could be closed at"
+                raise errors.InvalidArgument(what, f"--format takes {forms} with it")
+    if chosen.get("watch") and chosen.get("all"):
+        raise errors.InvalidArgument("--watch and --all exclude each other", "leave one of them out")
+    return chosen
+
+
+def _deprecations(declared: "Plan", given: "dict[str, Any]", form: str) -> None:
+    """Say on stderr what was used that is deprecated."""
+    found = [(f"`{declared['name']}`", declared["deprecated"])]
+    found += [
+        (f"`{bind.said(param, name)}`", param["deprecated"]) for name, param in declared["params"].items() if name in given
+    ]
+    for what, instead in found:
+        if instead:
+            render.warn(f"{what} is deprecated: {instead}", form)

@@ -15,22 +15,20 @@ if TYPE_CHECKING:
 def read(plan: "Plan", words: list[str]) -> "tuple[Plan, dict[str, Any], dict[str, Any]] | None":
     """Read the words after the program's name.
 
-    Returns: the query's plan, what was given for its parameters, and for the options that every query takes; both as
-    name -> text, or a list of texts for a parameter that may be given several times. None when this is not plain.
+    Returns: the query's plan, what was given for its parameters, and for the options that say how to answer; both as
+    name -> text, True for a flag, or a list of texts for a parameter that may be given several times. None when this is
+    not plain.
     """
-    if not words or words[0] != "query":
+    query, rest = named(plan, words)
+    if query is None:
         return None
-    queries = plan["queries"]
-    name, rest = " ".join(words[1:3]), words[3:]
-    if name not in queries:
-        name, rest = " ".join(words[1:2]), words[2:]
-        if name not in queries:
-            return None
-    query, options = queries[name], plan["options"]
+    options = query["options"]
     flags, positions = {}, []
     for params in (query["params"], options):
         for key, param in params.items():
             for flag in param["flags"]:
+                flags[flag] = key
+            for flag in param["aliases"]:
                 flags[flag] = key
             if not param["flags"]:
                 positions.append(key)
@@ -48,6 +46,12 @@ def read(plan: "Plan", words: list[str]) -> "tuple[Plan, dict[str, Any], dict[st
         key = flags.get(flag)
         if key is None or (equals and flag[:2] != "--"):
             return None
+        param = query["params"].get(key) or options[key]
+        if param["type"] == "boolean":
+            if equals or key in given:
+                return None
+            given[key] = True
+            continue
         if not equals:
             if index == count:
                 return None
@@ -55,7 +59,6 @@ def read(plan: "Plan", words: list[str]) -> "tuple[Plan, dict[str, Any], dict[st
             index += 1
         if not value or value[0] == "-":
             return None
-        param = query["params"].get(key) or options[key]
         if param["many"]:
             given.setdefault(key, []).append(value)
         elif key in given:
@@ -65,3 +68,14 @@ def read(plan: "Plan", words: list[str]) -> "tuple[Plan, dict[str, Any], dict[st
     if positions:
         return None
     return query, {key: given[key] for key in given if key not in options}, {key: given[key] for key in given if key in options}
+
+
+def named(plan: "Plan", words: list[str]) -> "tuple[Plan | None, list[str]]":
+    """The query that the words name, and the words behind its name."""
+    queries = plan["queries"]
+    if words[:1] == ["query"]:
+        for size in (2, 1):
+            name = " ".join(words[1 : 1 + size])
+            if name in queries and len(words) > size:
+                return queries[name], words[1 + size :]
+    return None, []

@@ -9,20 +9,17 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import cyclopts
 from cyclopts import Parameter
 
-from kube9 import errors, fresh, logs, plan, query, render, store
+from kube9 import bind, commands, errors, fresh, plan, render
 from kube9.answer import answer
 from kube9.version import __version__
 
 EXIT_CODES = {"DEADLINE_EXCEEDED": 2, "PERMISSION_DENIED": 3}
 INTERRUPTED = 130
-STDIN = "/dev/stdin"  # what - stands for; cyclopts would take a lone dash for an option
-Database = Annotated[str | None, Parameter(help=plan.OPTIONS["db"]["doc"])]
-Human = Annotated[Literal["text", "json"], Parameter(name=["--format", "-o"], help="how the result is written")]
 
 
 class Request(NamedTuple):
@@ -67,12 +64,8 @@ def read(compiled: plan.Plan, words: list[str]) -> Request | int | None:
     """
     app = application(compiled)
     if words[:1] == ["import"]:
-        words = [STDIN if word == "-" else word for word in words]
-    if words and not words[0].startswith("-") and words[0] not in app:
-        commands = [name for name in app if not name.startswith("-")]
-        near = get_close_matches(words[0], commands, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise errors.InvalidArgument(f'no command "{words[0]}"{hint}', f"there are {', '.join(commands)}")
+        words = [commands.STDIN if word == "-" else word for word in words]
+    _known_command(app, words, compiled)
     try:
         result: Request | int | None = app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except cyclopts.UnusedCliTokensError as error:
@@ -86,9 +79,26 @@ def read(compiled: plan.Plan, words: list[str]) -> Request | int | None:
     return result
 
 
+def _known_command(app: cyclopts.App, words: list[str], compiled: plan.Plan) -> None:
+    """Raise InvalidArgument where the words name no command, with the nearest that is one."""
+    at = app
+    for index, word in enumerate(words):
+        commands = [name for name in at if not name.startswith("-")]
+        if word.startswith("-") or not commands:
+            return
+        if word not in commands:
+            near = get_close_matches(word, commands, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            details = f"there are {', '.join(commands)}"
+            if words[0] == "query" and compiled["problems"]:
+                details += "\nfiles of KUBE9_QUERIES that are left out:\n" + "\n".join(compiled["problems"])
+            raise errors.InvalidArgument(f'no command "{" ".join(words[: index + 1])}"{hint}', details)
+        at = at[word]
+
+
 def fail(error: errors.Kube9Error, wants: str) -> int:
     """Write an error to stderr, as one JSON object unless the answer would have been for people. Returns the exit code."""
-    if wants in ("table", "text"):
+    if wants in render.PEOPLE:
         lines = [f"error: {error.message}", *(f"  {line}" for line in error.details.splitlines())]
         print("\n".join(_printable(line) for line in lines), file=sys.stderr)
     else:
@@ -108,9 +118,9 @@ def application(compiled: plan.Plan) -> cyclopts.App:
         help_format="plaintext",
         default_parameter=Parameter(negative=()),
     )
-    app.default(_serve)
-    app.command(_serve, name="serve")
-    app.command(_import, name="import")
+    app.default(commands.serve)
+    for name, command in commands.ALONE.items():
+        app.command(command, name=name)
     queries = cyclopts.App(name="query", help="Ask what was recorded.")
     app.command(queries)
     groups: dict[str, cyclopts.App] = {}
@@ -120,30 +130,31 @@ def application(compiled: plan.Plan) -> cyclopts.App:
             groups[group] = cyclopts.App(name=group, help=f"Ask about {group}.")
             queries.command(groups[group])
         above = groups[group] if rest else queries
-        about = "\n\n".join(part for part in (f"{declared['summary']}.", declared["description"]) if part)
+        deprecated = f"Deprecated: {declared['deprecated']}." if declared["deprecated"] else ""
+        about = "\n\n".join(part for part in (f"{declared['summary']}.", declared["description"], deprecated) if part)
         examples = "\n".join(["Examples:", *(f"  {example}" for example in declared["examples"])])
         above.command(
-            _query_command(compiled, declared),
+            _query_command(declared),
             name=rest or group,
             help=about,
             help_epilogue=examples if declared["examples"] else None,
+            show=not declared["deprecated"],
         )
-    database = cyclopts.App(name="db", help="Look after the database file.")
-    database.command(_migrate, name="migrate")
-    app.command(database)
-    spec = cyclopts.App(name="spec", help="Look after declared queries.")
-    spec.command(_check, name="check")
-    app.command(spec)
+    for name, (about_them, grouped) in commands.GROUPS.items():
+        above = cyclopts.App(name=name, help=about_them)
+        app.command(above)
+        for below, command in grouped.items():
+            above.command(command, name=below)
     return app
 
 
-def _query_command(compiled: plan.Plan, declared: dict[str, Any]) -> Callable[..., Request]:
-    options = compiled["options"]
+def _query_command(declared: dict[str, Any]) -> Callable[..., Request]:
+    options = declared["options"]
 
     def command(*values: str, **given: Any) -> Request:
         positional = [name for name, param in declared["params"].items() if not param["flags"]]
         given |= dict(zip(positional, values, strict=False))
-        kept = {name: value for name, value in given.items() if value is not None and value != []}
+        kept = {name: value for name, value in given.items() if value is not None and value != [] and value is not False}
         return Request(
             declared,
             {name: value for name, value in kept.items() if name not in options},
@@ -157,25 +168,43 @@ def _query_command(compiled: plan.Plan, declared: dict[str, Any]) -> Callable[..
     return command
 
 
-def _parameter(name: str, param: dict[str, Any]) -> inspect.Parameter:
-    """A parameter of the plan for cyclopts, which only splits the words; the values are checked by `query.bind`."""
-    about = param["doc"]
+def about(param: dict[str, Any]) -> str:
+    """What help says of a parameter: its meaning, then what may be given."""
+    said = [param["doc"]]
     if param["choices"]:
-        about += f" [choices: {', '.join(param['choices'])}]"
+        said.append(f"[choices: {', '.join(param['choices'])}]")
     if param["type"] == "time":
-        about += " [such as: 24h, 7d, today, 2025-12-01, 2025-12-01T10:30:00Z]"
-    if param["bounds"] and param["bounds"][1] < query.MANY:
-        about += f" [{param['bounds'][0]} to {param['bounds'][1]}]"
-    if param["default"] is not None:
-        about += f" [default: {param['default']}]"
+        said.append("[such as: 24h, 7d, today, 2025-12-01, 2025-12-01T10:30:00Z]")
+    if param["parts"]:
+        said.append(f"[{'/'.join(part.upper() for part, _ in param['parts'])}]")
+    if param["bounds"] and param["bounds"][1] < bind.MANY:
+        said.append(f"[{param['bounds'][0]} to {param['bounds'][1]}]")
+    default = param["default"]
+    if default is not None:
+        said.append(f"[default: {','.join(default) if isinstance(default, list) else default}]")
+    if param["required"] and param["flags"]:
+        said.append("[required]")
+    if param["many"]:
+        said.append("[may be repeated]")
+    if param["deprecated"]:
+        said.append(f"[deprecated: {param['deprecated']}]")
+    return " ".join(said)
+
+
+def _parameter(name: str, param: dict[str, Any]) -> inspect.Parameter:
+    """A parameter of the plan for cyclopts, which only splits the words; the values are checked by `bind`."""
     if not param["flags"]:
-        return inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY, annotation=Annotated[str, Parameter(help=about)])
+        kind = Annotated[str, Parameter(help=about(param))]
+        return inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY, annotation=kind)
+    if param["type"] == "boolean":
+        annotation: Any = Annotated[bool, Parameter(name=[*param["flags"], *param["aliases"]], help=about(param))]
+        return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=False)
     value: Any = list[str] | None if param["many"] else str | None
-    annotation: Any = Annotated[
+    annotation = Annotated[
         value,
         Parameter(
-            name=param["flags"],
-            help=about,
+            name=[*param["flags"], *param["aliases"]],
+            help=about(param),
             converter=_many if param["many"] else _one,
             allow_leading_hyphen=True,
             n_tokens=1,
@@ -192,83 +221,6 @@ def _one(_: Any, tokens: Sequence[cyclopts.Token]) -> str:
 
 def _many(_: Any, tokens: Sequence[cyclopts.Token]) -> list[str]:
     return [token.value for token in tokens]
-
-
-def _serve(
-    *,
-    db: Database = None,
-    kubeconfig: Annotated[str | None, Parameter(help="kubeconfig file; by default the pod's account, or $KUBECONFIG")] = None,
-    context: Annotated[str | None, Parameter(help="context of the kubeconfig")] = None,
-    log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], Parameter(help="how much is logged", env_var="LOG_LEVEL")
-    ] = "info",
-) -> int:
-    """Record the cluster's events until stopped."""
-    logs.set_up(log_level)
-    from kube9 import apiserver, serve  # the kubernetes client: 210 ms
-
-    return 1 if serve.serve(store.database_path(db), apiserver.connect(kubeconfig, context)) else 0
-
-
-def _import(
-    *files: Annotated[str, Parameter(help="dumps of events in JSON or YAML; - is standard input")],
-    db: Database = None,
-    cluster: Annotated[str | None, Parameter(help="uid of the cluster's namespace kube-system, where known")] = None,
-    format: Human = "text",
-) -> int:
-    """Record the events of files, as `kubectl get events -A -o json` writes them.
-
-    Importing a file again adds nothing.
-    """
-    if not files:
-        raise errors.InvalidArgument("no files to import", "name one or more, or - for standard input")
-    from kube9 import importer, progress  # rich: 50 ms
-
-    with progress.bar("importing", files) as advance:
-        tally = importer.import_files(store.database_path(db), list(files), cluster, advance)
-    counts = {"added": tally.added, "updated": tally.updated, "unchanged": tally.unchanged}
-    total = sum(counts.values())
-    text = f"imported {total} events: " + ", ".join(f"{count} {name}" for name, count in counts.items())
-    if not total:
-        text = "imported 0 events: there are no Event objects in it"
-    render.write((json.dumps(counts, indent=2) if format == "json" else text) + "\n")
-    return 0
-
-
-def _migrate(*, db: Database = None, format: Human = "text") -> int:
-    """Bring the database to the newest schema; `kube9 serve` does the same when it starts."""
-    from kube9 import lock, migrations
-
-    path = store.database_path(db)
-    if not os.path.isfile(path):
-        raise errors.Unavailable("no database", f"{path} is no file: --db names another")
-    with lock.held(path):
-        before, after = migrations.migrate(path)
-    text = f"{path}: schema version {after}, " + ("as it was" if before == after else f"was {before}")
-    found = {"database_path": path, "before": before, "after": after}
-    render.write((json.dumps(found, indent=2, ensure_ascii=False) if format == "json" else text) + "\n")
-    return 0
-
-
-def _check(
-    file: Annotated[str | None, Parameter(help="the file; by default the queries.yaml that kube9 uses")] = None, /
-) -> int:
-    """Check a file of declared queries, and say every mistake in it."""
-    from kube9 import compiler, shipped
-
-    path = file or shipped.path(plan.SPEC)
-    try:
-        with open(path, encoding="utf-8") as stream:
-            text = stream.read()
-    except (OSError, ValueError) as error:
-        raise errors.InvalidArgument(f"{path}: cannot be read", str(error)) from None
-    try:
-        compiled = compiler.compile_text(file or plan.SPEC, text, "")
-    except errors.SpecError as error:
-        print("\n".join(error.problems), file=sys.stderr)
-        return 1
-    render.write(f"{path}: {len(compiled['queries'])} queries, no mistakes\n")
-    return 0
 
 
 def _format_of(words: list[str]) -> str:

@@ -1,8 +1,7 @@
 """The typed library: `db.events.list(…)` and the rest, grown from the same plan as the command line.
 
     with kube9.connect("kube9.db") as db:
-        page = db.events.list(severity=["error"], since="24h", limit=20)
-        for event in page.events:
+        for event in db.events.list(severity=["error"], since="24h", limit=20):
             print(event.last_seen_at, event.title)
 
 Every call opens the database, reads in one short transaction and closes it, so one client serves many threads and
@@ -10,16 +9,18 @@ never holds up the writer.
 """
 
 import inspect
-from collections.abc import Callable
-from datetime import datetime
+import threading
+import time
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
-from kube9 import fresh, plan, query, render, store, times
-from kube9.errors import FailedPrecondition
-from kube9.messages import PYTHON_TYPES, Message, argument, messages, response_name
+from kube9 import bind, fresh, plan, query, render, store, times
+from kube9.errors import FailedPrecondition, InvalidArgument
+from kube9.messages import Message, Page, Request, argument, call_name, default_of, messages, parameter_type, response_name
 
 TIMEOUT_S = 30.0
+LOOK_S = 0.25  # between two looks of a watch
 
 
 @cache
@@ -45,7 +46,7 @@ class Client:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._closed = False
+        self._closed = threading.Event()
         with store.open_reader(path):
             pass  # what is wrong with the file is said now and not at the first question
         loaded, _ = compiled()
@@ -53,9 +54,10 @@ class Client:
         for name, declared in loaded["queries"].items():
             group, _, verb = name.replace("-", "_").partition(" ")
             if verb:
-                groups.setdefault(group, {})[verb] = _method(declared)
+                groups.setdefault(group, {}).update(_methods(verb, declared))
             else:
-                setattr(self, group, _method(declared).__get__(self))
+                for method_name, method in _methods(group, declared).items():
+                    setattr(self, method_name, method.__get__(self))
         for group, methods in groups.items():
             setattr(self, group, type(f"{group.capitalize()}Service", (Service,), methods)(self, group))
 
@@ -66,23 +68,49 @@ class Client:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<kube9.Client {self.path}{' (closed)' if self._closed else ''}>"
+        return f"<kube9.Client {self.path}{' (closed)' if self._closed.is_set() else ''}>"
 
     def __getattr__(self, name: str) -> Any:
         # Only reached for what the spec does not have; declared for type checkers, which cannot see the spec.
         raise AttributeError(f"no query or group of queries {name!r}; `kube9 query --help` lists them")
 
     def close(self) -> None:
-        """Refuse further calls. Nothing is open between calls."""
-        self._closed = True
+        """Refuse further calls, and end the watches. Nothing is open between calls."""
+        self._closed.set()
+
+    def _asked(self, declared: plan.Plan, given: dict[str, Any]) -> bind.Asked:
+        return bind.bind(compiled()[0], declared, {name: argument(value) for name, value in given.items()}, times.now_ms())
+
+    def _run(self, asked: bind.Asked, timeout_s: float) -> query.Answer:
+        if self._closed.is_set():
+            raise FailedPrecondition("the client is closed", "make another one with kube9.connect")
+        return query.run(self.path, asked, timeout_s)
 
     def _call(self, declared: plan.Plan, given: dict[str, Any], timeout_s: float) -> Message:
-        if self._closed:
-            raise FailedPrecondition("the client is closed", "make another one with kube9.connect")
-        loaded, models = compiled()
-        values = query.bind(declared, {name: _argument(value) for name, value in given.items()}, times.now_ms())
-        answer = query.run(self.path, declared, values, timeout_s)
-        return models[response_name(declared)].model_validate(render.document(answer, loaded))
+        return _response(self._run(self._asked(declared, given), timeout_s))
+
+    def _all(self, declared: plan.Plan, given: dict[str, Any], timeout_s: float) -> Iterator[Message]:
+        asked = query.whole_pages(self._asked(declared, given))
+        while True:
+            answer = self._run(asked, timeout_s)
+            asked, more = query.next_page(asked, answer)
+            yield from _rows(answer)
+            if not more:
+                return
+
+    def _watch(self, declared: plan.Plan, given: dict[str, Any], timeout_s: float) -> Iterator[Message]:
+        asked = self._asked(declared, given)
+        if "after" in asked.values:
+            latest = self._run(asked, timeout_s)
+            yield from _rows(latest)
+        else:
+            latest = self._run(asked.but(asked.values | {"limit": 1}), timeout_s)
+        until = time.monotonic() + timeout_s
+        while not self._closed.is_set() and time.monotonic() < until:
+            latest = self._run(query.arrived(asked, latest), timeout_s)
+            yield from _rows(latest)
+            if len(latest.rows) < latest.limit:
+                self._closed.wait(LOOK_S)
 
 
 def connect(path: str | None = None) -> Client:
@@ -98,38 +126,75 @@ def connect(path: str | None = None) -> Client:
     return Client(store.database_path(path))
 
 
-def _argument(value: Any) -> Any:
-    return [argument(entry) for entry in value] if isinstance(value, list | tuple | set | frozenset) else argument(value)
+def _response(answer: query.Answer) -> Message:
+    loaded, models = compiled()
+    return models[response_name(answer.query)].model_validate(render.plain(answer, loaded))
 
 
-def _method(declared: plan.Plan) -> Callable[..., Message]:
+def _rows(answer: query.Answer) -> Iterator[Message]:
+    page = _response(answer)
+    return iter(page.rows) if isinstance(page, Page) else iter([page])
+
+
+def _methods(verb: str, declared: plan.Plan) -> dict[str, Callable[..., Any]]:
+    """The methods of a query: itself, `…_all` where it returns pages, and a watch where rows arrive."""
+    _, models = compiled()
+    item = models[declared["message"]]
+    found = {verb: _method(verb, declared, Client._call, models[response_name(declared)], TIMEOUT_S, "")}
+    if declared["paged"]:
+        about = " Gives every row, read page by page."
+        found[f"{verb}_all"] = _method(f"{verb}_all", declared, Client._all, Iterator[item], TIMEOUT_S, about)  # type: ignore[valid-type]
+    if declared["arrivals"]:
+        name = "watch" if verb == "list" else f"{verb}_watch"
+        about = (
+            " Gives what is added or updated from now on, or since `after`, as it is committed, until the client is closed"
+            " or the time limit has passed; by default there is none."
+        )
+        found[name] = _method(name, declared, Client._watch, Iterator[item], float("inf"), about)  # type: ignore[valid-type]
+    return found
+
+
+def _method(
+    name: str, declared: plan.Plan, call: Callable[..., Any], returns: Any, timeout_s: float, about: str
+) -> Callable[..., Any]:
     """A method for a query, with the signature and the documentation that its declaration gives."""
     _, models = compiled()
-    parameters = [_parameter(name, param) for name, param in declared["params"].items()]
-    parameters.append(inspect.Parameter("timeout", inspect.Parameter.KEYWORD_ONLY, default=TIMEOUT_S, annotation=float))
+    request = models[f"{call_name(declared)}Request"]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [_parameter(param_name, param) for param_name, param in declared["params"].items()]
+    parameters.append(inspect.Parameter("request", keyword, default=None, annotation=request | None))
+    parameters.append(inspect.Parameter("timeout", keyword, default=timeout_s, annotation=float))
     parameters.sort(key=lambda parameter: parameter.kind)
-    signature = inspect.Signature(parameters, return_annotation=models[response_name(declared)])
+    signature = inspect.Signature(parameters, return_annotation=returns)
 
-    def method(self: Client | Service, *args: Any, **kwargs: Any) -> Message:
-        given = signature.bind(*args, **kwargs).arguments
-        timeout_s = given.pop("timeout", TIMEOUT_S)
+    def method(self: Client | Service, *args: Any, **kwargs: Any) -> Any:
         client = self if isinstance(self, Client) else self._client
-        return client._call(declared, given, timeout_s)
+        limit_s = kwargs.pop("timeout", timeout_s)
+        asked = kwargs.pop("request", None)
+        if asked is None:
+            given = signature.bind(*args, **kwargs).arguments
+        elif args or kwargs:
+            raise InvalidArgument(f"{name}: takes either a request or its fields", "give one of them")
+        elif not isinstance(asked, Request) or type(asked).__name__ != request.__name__:
+            raise InvalidArgument(f"{name}: the request is no {request.__name__}", f"it is a {type(asked).__name__}")
+        else:
+            given = {field: value for field in asked.model_fields_set if (value := getattr(asked, field)) is not None}
+        return call(client, declared, given, limit_s)
 
-    method.__name__ = method.__qualname__ = declared["name"].rpartition(" ")[2].replace("-", "_")
+    method.__name__ = method.__qualname__ = name
     own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     method.__signature__ = signature.replace(parameters=[own, *parameters])  # type: ignore[attr-defined]
-    described = "\n".join(f"    {name}: {param['doc']}" for name, param in declared["params"].items())
-    method.__doc__ = f"{declared['summary']}.\n\nArgs:\n{described}\n    timeout: time limit in seconds\n"
+    described = "\n".join(f"    {param_name}: {param['doc']}" for param_name, param in declared["params"].items())
+    tail = f"    request: all of these as a {request.__name__}\n    timeout: time limit in seconds\n"
+    method.__doc__ = f"{declared['summary']}.{about}\n\nArgs:\n{described}\n{tail}"
     return method
 
 
 def _parameter(name: str, param: plan.Plan) -> inspect.Parameter:
-    kind: Any = str if param["choices"] else PYTHON_TYPES[param["type"]]
-    if param["type"] == "time":
-        kind = str | datetime
-    if param["many"]:
-        kind = kind | list[kind]
+    default = default_of(param)
+    empty = inspect.Parameter.empty
     if not param["flags"]:
-        return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind)
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=param["default"], annotation=kind | None)
+        return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=parameter_type(param))
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=empty if default is ... else default, annotation=parameter_type(param)
+    )

@@ -1,4 +1,4 @@
-"""Answers as text: JSON here, because every exec wants it; YAML and tables by the libraries that know them.
+"""Answers as text: JSON and lines here, because every exec wants them; YAML and tables by the libraries that know them.
 
 JSON has two spaces of indent, as `json.dumps(…, indent=2, ensure_ascii=False)` writes it.
 """
@@ -11,10 +11,14 @@ try:
 except ImportError:  # pragma: no cover - another Python than CPython
     from json.encoder import encode_basestring as quote
 
+from kube9.bind import Asked
 from kube9.errors import Unavailable
 from kube9.query import Answer
 
 PADDING = "  "
+DOCUMENTS = ("json", "yaml")  # the others are written page by page
+PEOPLE = ("table", "wide", "text")
+JSON_KINDS = ("json", "array")
 YAML_WORDS = ("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf")
 EPIPE, EBADF = 32, 9  # of errno, whose import is not needed for two numbers that every POSIX has
 
@@ -25,51 +29,117 @@ if TYPE_CHECKING:
     from kube9.plan import Plan
 
 
+def document(answer: Answer, plan: "Plan", chosen: "dict[str, Any]") -> None:
+    """Write an answer to stdout as one document, in the chosen format."""
+    answer = only(answer, chosen["fields"])
+    write(yaml(answer, plan) if chosen["format"] == "yaml" else json(answer, plan))
+
+
+def only(answer: Answer, fields: "list[str] | None") -> Answer:
+    """The answer with these fields, in this order."""
+    if fields:
+        places = [answer.fields.index(field) for field in fields]
+        answer.rows = [tuple(row[place] for place in places) for row in answer.rows]
+        answer.fields = fields
+    return answer
+
+
 def json(answer: Answer, plan: "Plan") -> str:
     """An answer as a JSON document, ending in a newline."""
-    query = answer.query
-    message = plan["messages"][query["message"]]
-    kinds = [message["fields"][name]["type"] for name in query["fields"]]
-    depth = 3 if query["paged"] else 1
+    message = plan["messages"][answer.query["message"]]
+    kinds = [message["fields"][name]["type"] for name in answer.fields]
+    depth = 3 if answer.query["paged"] else 1
     pad = PADDING * depth
-    keys = [f"{pad}{quote(name)}: " for name in query["fields"]]
+    keys = [f"{pad}{quote(name)}: " for name in answer.fields]
     ends = "\n" + PADDING * (depth - 1) + "}"
     objects = []
     for row in answer.rows:
         lines = [key + _value(value, kind, pad) for key, value, kind in zip(keys, row, kinds, strict=True)]
         objects.append("{\n" + ",\n".join(lines) + ends)
-    if not query["paged"]:
+    if not answer.query["paged"]:
         return objects[0] + "\n"
     inner = PADDING * 2
     items = f"[\n{inner}" + f",\n{inner}".join(objects) + f"\n{PADDING}]" if objects else "[]"
-    counts = ",\n".join(f"{inner}{quote(key)}: {value}" for key, value in pagination(answer).items())
-    return f'{{\n{PADDING}"{message["plural"]}": {items},\n{PADDING}"pagination": {{\n{counts}\n{PADDING}}}\n}}\n'
+    text = f'{{\n{PADDING}"{message["plural"]}": {items},\n{PADDING}"pagination": {_plain(pagination(answer))}'
+    if answer.window:
+        text += f',\n{PADDING}"coverage": {_plain(coverage(answer))}'
+    return text + "\n}\n"
 
 
 def pagination(answer: Answer) -> "dict[str, Any]":
-    """Where a page stands in the whole: total, limit, offset, returned."""
-    return {"total": answer.total, "limit": answer.limit, "offset": answer.offset, "returned": len(answer.rows)}
+    """Where a page stands in the whole; `total` stands for itself or more where `total_exact` is false."""
+    return {
+        "total": answer.total, "limit": answer.limit, "offset": answer.offset, "returned": len(answer.rows),
+        "next_page_token": answer.next_page_token, "sync_token": answer.sync_token, "total_exact": answer.exact,
+    }  # fmt: skip
 
 
-def document(answer: Answer, plan: "Plan") -> "dict[str, Any]":
+def coverage(answer: Answer) -> "dict[str, Any]":
+    """What of the window asked for was watched; null where it is not known."""
+    first, last = answer.window or (None, None)
+    return {"from": first, "to": last, "covered_seconds": None, "complete": None, "gaps": []}
+
+
+def plain(answer: Answer, plan: "Plan") -> "dict[str, Any]":
     """An answer as plain dicts and lists, the same data as its JSON."""
     from json import loads
 
-    query = answer.query
-    message = plan["messages"][query["message"]]
-    kinds = [message["fields"][name]["type"] for name in query["fields"]]
+    message = plan["messages"][answer.query["message"]]
+    kinds = [message["fields"][name]["type"] for name in answer.fields]
     rows = []
     for row in answer.rows:
         values = (
-            loads(value)
-            if kind == "json" and value is not None
-            else bool(value)
-            if kind == "boolean" and value is not None
-            else value
+            value if value is None else loads(value) if kind in JSON_KINDS else bool(value) if kind == "boolean" else value
             for value, kind in zip(row, kinds, strict=True)
         )
-        rows.append(dict(zip(query["fields"], values, strict=True)))
-    return {message["plural"]: rows, "pagination": pagination(answer)} if query["paged"] else rows[0]
+        rows.append(dict(zip(answer.fields, values, strict=True)))
+    if not answer.query["paged"]:
+        return rows[0]
+    found = {message["plural"]: rows, "pagination": pagination(answer)}
+    return found | {"coverage": coverage(answer)} if answer.window else found
+
+
+class Lines:
+    """Pages as lines on stdout: `jsonl`, `csv` (RFC 4180) or `name`."""
+
+    def __init__(self, asked: Asked, chosen: "dict[str, Any]") -> None:
+        self.form, self.fields, self.headers = chosen["format"], chosen["fields"], not chosen["no_headers"]
+        message = asked.plan["messages"][asked.query["message"]]
+        self.types, self.name = message["fields"], message["name"]
+
+    def page(self, answer: Answer, last: bool = False) -> bool:
+        """Write a page; `last` says that none follows, though there may be more rows. False when the reader has gone."""
+        if self.form == "name":
+            place = answer.query["fields"].index(self.name)
+            text = "".join(f"{row[place]}\n" for row in answer.rows if row[place] is not None)
+        else:
+            answer = only(answer, self.fields)
+            kinds = [self.types[field]["type"] for field in answer.fields]
+            text = self._json(answer, kinds) if self.form == "jsonl" else self._csv(answer, kinds)
+        going_on = write(text)
+        if last and answer.next_page_token and sys.stderr.isatty():
+            print(f"{len(answer.rows)} of {total_of(answer)}; --all gives every row", file=sys.stderr)
+        return going_on
+
+    def _json(self, answer: Answer, kinds: list[str]) -> str:
+        keys = [f"{quote(field)}:" for field in answer.fields]
+        lines = []
+        for row in answer.rows:
+            values = (key + _one_line(value, kind) for key, value, kind in zip(keys, row, kinds, strict=True))
+            lines.append(f"{{{','.join(values)}}}\n")
+        return "".join(lines)
+
+    def _csv(self, answer: Answer, kinds: list[str]) -> str:
+        lines = [",".join(answer.fields)] if self.headers else []
+        self.headers = False
+        for row in answer.rows:
+            lines.append(",".join(_csv_value(value, kind) for value, kind in zip(row, kinds, strict=True)))
+        return "".join(f"{line}\r\n" for line in lines)
+
+
+def total_of(answer: Answer) -> str:
+    """The total, for people."""
+    return f"{answer.total:,}" if answer.exact else f"more than {answer.total:,}"
 
 
 def yaml(answer: Answer, plan: "Plan") -> str:
@@ -90,12 +160,12 @@ def yaml(answer: Answer, plan: "Plan") -> str:
     writer.width = 1_000_000  # folded lines would change what `grep` finds
     writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     stream = StringIO()
-    writer.dump(document(answer, plan), stream)
+    writer.dump(plain(answer, plan), stream)
     return stream.getvalue()
 
 
-def write(text: str) -> None:
-    """Write to standard output. A reader that has gone away (`| head`) is no error; raises Unavailable for any other."""
+def write(text: str) -> bool:
+    """Write to standard output. False when its reader has gone away (`| head`); raises Unavailable for another failure."""
     try:
         if sys.stdout is None:
             raise OSError(EBADF, "it is closed")
@@ -105,6 +175,13 @@ def write(text: str) -> None:
         give_up_stdout()
         if error.errno != EPIPE:
             raise Unavailable("the answer could not be written", f"standard output: {error.strerror}") from None
+        return False
+    return True
+
+
+def warn(text: str, form: str) -> None:
+    """Say something on stderr that is no error, in the form of the answer."""
+    print(f"warning: {text}" if form in PEOPLE else f'{{"warning": {quote(text)}}}', file=sys.stderr)
 
 
 def give_up_stdout() -> None:
@@ -116,11 +193,39 @@ def give_up_stdout() -> None:
 def _value(value: object, kind: str, pad: str) -> str:
     if value is None:
         return "null"
-    if kind == "json":
-        return reindent(str(value), pad)
+    return reindent(str(value), pad) if kind in JSON_KINDS else _one_line(value, kind)
+
+
+def _one_line(value: object, kind: str) -> str:
+    if value is None:
+        return "null"
+    if kind in JSON_KINDS:
+        return str(value).replace(
+            "\n", " "
+        )  # between its parts only: in a JSON string a line break is written as two characters
     if kind == "boolean":
         return "true" if value else "false"
     return quote(value) if isinstance(value, str) else repr(value)
+
+
+def _csv_value(value: object, kind: str) -> str:
+    if value is None:
+        return ""
+    text = _one_line(value, kind) if kind in JSON_KINDS or kind == "boolean" else str(value)
+    return '"' + text.replace('"', '""') + '"' if any(char in text for char in '",\r\n') or text != text.strip() else text
+
+
+def _plain(values: "dict[str, Any]") -> str:
+    """A flat object at the depth of an answer's keys."""
+    inner = PADDING * 2
+    lines = (f"{inner}{quote(key)}: {_plain_value(value)}" for key, value in values.items())
+    return "{\n" + ",\n".join(lines) + f"\n{PADDING}}}"
+
+
+def _plain_value(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "[]" if value == [] else _one_line(value, "")
 
 
 def reindent(text: str, pad: str) -> str:

@@ -4,10 +4,10 @@ Text of an event comes from whoever made it. Control characters and terminal esc
 reach the terminal.
 """
 
+import os
 import sys
 import unicodedata
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -15,53 +15,105 @@ from rich.table import Table
 from rich.text import Text
 
 from kube9 import render, times
+from kube9.bind import Asked
 from kube9.query import Answer
 
 STYLES = {"warning": "yellow", "error": "red", "critical": "bold red", "degraded": "yellow", "unhealthy": "red"}
 PIPED_WIDTH = 100_000
 GAP = 2  # between columns
 ENOUGH = 24  # characters in which a cut column still says something
+ROOMY = 80  # characters of a column whose rows are not all known yet
+FLEXIBLE = ("string", "json", "array", "Kind", "Namespace", "Reason")
+NUMBERS = ("integer", "number")
+BAR, BAR_LENGTH = "█", 30
 Row = dict[str, Any]
+Side = Literal["left", "right"]
 
 
-def write(answer: Answer, plan: dict[str, Any]) -> None:
-    """Write an answer to stdout as a table; "No events found" goes to stderr."""
-    message = plan["messages"][answer.query["message"]]
-    rows = [dict(zip(answer.query["fields"], row, strict=True)) for row in answer.rows]
-    if not rows:
-        print(f"No {message['plural']} found", file=sys.stderr)
-        return
-    # Colour and width are the terminal's; a file or a pipe gets neither.
-    piped = sys.stdout is None or not sys.stdout.isatty()
-    console = Console(width=PIPED_WIDTH if piped else None, highlight=False, emoji=False, markup=False)
-    table = _rows(answer, plan, rows, console.width) if answer.query["paged"] else _fields(rows[0])
-    with console.capture() as captured:
-        console.print(table)
-    render.write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
-    if answer.total is not None and answer.total > len(rows):
-        first = answer.offset + 1
-        print(f"{first} to {answer.offset + len(rows)} of {answer.total}; --limit and --offset show more", file=sys.stderr)
+class Tables:
+    """Pages as one table on stdout: `table` or `wide`. What it says besides goes to stderr."""
 
+    def __init__(self, asked: Asked, chosen: dict[str, Any]) -> None:
+        self.message = asked.plan["messages"][asked.query["message"]]
+        self.query, self.fields, self.headers = asked.query, chosen["fields"], not chosen["no_headers"]
+        self.goes_on = bool(chosen.get("watch") or chosen.get("all"))
+        self.follows = bool(chosen.get("watch"))
+        self.columns = asked.query["table"] + (asked.query["wide"] if chosen["format"] == "wide" else [])
+        group = asked.query["group"]
+        if group and group["param"]:
+            chosen_by = asked.values[group["param"]]
+            empty = {asked.query["fields"][place] for name, (place, _) in group["by"].items() if name not in chosen_by}
+            self.columns = [column for column in self.columns if not empty & set(column[2])]
+        if self.fields:
+            self.columns = [[name.upper().replace("_", " "), "", [name]] for name in self.fields]
+        # Colour and width are the terminal's; a file or a pipe gets neither.
+        self.piped = sys.stdout is None or not sys.stdout.isatty()
+        plain = chosen["color"] == "never" or (chosen["color"] == "auto" and (self.piped or bool(os.environ.get("NO_COLOR"))))
+        self.console = Console(
+            width=PIPED_WIDTH if self.piped else None,
+            color_system=None if plain else "auto" if chosen["color"] == "auto" else "standard",
+            force_terminal=None if chosen["color"] == "auto" else not plain,
+            highlight=False,
+            emoji=False,
+            markup=False,
+        )
+        self.widths: dict[str, int] = {}
+        self.with_namespace = self.goes_on
 
-def _rows(answer: Answer, plan: dict[str, Any], rows: list[Row], width: int) -> Table:
-    fields = plan["messages"][answer.query["message"]]["fields"]
-    namespaces = {row.get("object_namespace") for row in rows}
-    columns: dict[str, list[str]] = {}
-    flexible = []
-    for header, form, names in answer.query["table"]:
-        cell = _cell(form, names, times.now_ms(), len(namespaces) > 1)
-        columns[header] = [safe(cell(row)) for row in rows]
-        if form == "object" or (not form and fields[names[0]]["type"] == "string" and header not in answer.query["narrow"]):
-            flexible.append(header)
-    natural = {header: max(map(cell_len, [header, *cells])) for header, cells in columns.items()}
-    widths = fit(natural, flexible, answer.query["narrow"], width)
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="" if width == PIPED_WIDTH else "bold")
-    for header, column_width in widths.items():
-        table.add_column(header, no_wrap=True, overflow="ellipsis", width=column_width)
-    for index in range(len(rows)):
-        texts = (columns[header][index] for header in widths)
-        table.add_row(*(Text(text, style=STYLES.get(text, "")) for text in texts))
-    return table
+    def page(self, answer: Answer, last: bool = False) -> bool:
+        """Write a page; `last` says that none follows, though there may be more rows. False when the reader has gone."""
+        rows = [dict(zip(answer.fields, row, strict=True)) for row in answer.rows]
+        if not rows:
+            if not self.widths and not self.follows:
+                print(f"No {self.message['plural'].replace('_', ' ')} found", file=sys.stderr)
+            return True
+        table = self._rows(rows) if answer.query["paged"] else _fields(rows[0], self.fields)
+        with self.console.capture() as captured:
+            self.console.print(table)
+        going_on = render.write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
+        if last and answer.total is not None and (answer.total > len(rows) or not answer.exact):
+            first = answer.offset + 1
+            shown = f"{first} to {answer.offset + len(rows)} of {render.total_of(answer)}"
+            print(f"{shown}; --limit and --offset show more, --all everything", file=sys.stderr)
+        return going_on
+
+    def _rows(self, rows: list[Row]) -> Table:
+        first = not self.widths
+        if first and not self.with_namespace:
+            self.with_namespace = len({row.get("object_namespace") for row in rows}) > 1
+        columns = {}
+        for header, form, names in self.columns:
+            cells = _cells(form, names, rows, self.with_namespace)
+            columns[header] = [safe(cell) for cell in cells]
+        natural = {header: max(map(cell_len, [header, *cells])) for header, cells in columns.items()}
+        if first:
+            self.widths = self._fit(natural)
+        elif self.piped:
+            self.widths = {header: max(width, natural[header]) for header, width in self.widths.items()}
+        shows = first and self.headers
+        style = "" if self.piped else "bold"
+        table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style=style, show_header=shows)
+        numbers = [
+            header for header, form, names in self.columns if not form and self.message["fields"][names[0]]["type"] in NUMBERS
+        ]
+        for header, width in self.widths.items():
+            side: Side = "right" if header in numbers else "left"
+            table.add_column(header, no_wrap=True, overflow="ellipsis", width=width, justify=side)
+        for index in range(len(rows)):
+            texts = (columns[header][index] for header in self.widths)
+            table.add_row(*(Text(text, style=STYLES.get(text, "")) for text in texts))
+        return table
+
+    def _fit(self, natural: dict[str, int]) -> dict[str, int]:
+        fields, narrow = self.message["fields"], [] if self.fields else self.query["narrow"]
+        flexible = [
+            header
+            for header, form, names in self.columns
+            if form == "object" or (not form and fields[names[0]]["type"] in FLEXIBLE and header not in narrow)
+        ]
+        if self.follows and not self.piped:
+            natural |= {header: max(natural[header], ROOMY) for header in flexible}  # longer ones are to come
+        return fit(natural, flexible, narrow, self.console.width)
 
 
 def fit(widths: dict[str, int], flexible: list[str], narrow: list[str], width: int) -> dict[str, int]:
@@ -90,22 +142,33 @@ def fit(widths: dict[str, int], flexible: list[str], narrow: list[str], width: i
     return widths
 
 
-def _fields(row: Row) -> Table:
+def _fields(row: Row, fields: list[str] | None) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in row.items():
-        text = "" if value is None else str(value)
+    for name in fields or row:
+        text = _text(row[name])
         table.add_row(name.replace("_", " ").upper(), Text(safe(text, keep_lines=True), style=STYLES.get(text, "")))
     return table
 
 
-def _cell(form: str, fields: list[str], now: int, with_namespace: bool) -> Callable[[Row], str]:
+def _cells(form: str, fields: list[str], rows: list[Row], with_namespace: bool) -> list[str]:
+    """A column's cells, from the fields of its form."""
+    now, found = times.now_ms(), [[row[field] for field in fields] for row in rows]
     if form == "seen":
-        return lambda row: seen(*(row[field] for field in fields), now=now)
+        return [seen(*values, now=now) for values in found]
     if form == "object":
-        return lambda row: object_name(*(row[field] for field in fields), with_namespace=with_namespace)
-    return lambda row: "" if row[fields[0]] is None else str(row[fields[0]])
+        return [object_name(*values, with_namespace=with_namespace) for values in found]
+    if form == "age":
+        return ["" if value is None else duration(now - times.parse(value, now)) for (value,) in found]
+    if form == "bar":
+        most = max((value or 0 for (value,) in found), default=0)
+        return [BAR * round(BAR_LENGTH * (value or 0) / most) if most else "" for (value,) in found]
+    return [_text(value) for (value,) in found]
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
 
 
 def seen(last: str, count: int, first: str, *, now: int) -> str:
@@ -117,7 +180,7 @@ def seen(last: str, count: int, first: str, *, now: int) -> str:
 
 def object_name(kind: str | None, namespace: str | None, name: str | None, *, with_namespace: bool) -> str:
     """`pod/nginx`, or `shop/pod/nginx` where several namespaces are shown."""
-    parts = [namespace if with_namespace else None, kind and kind.lower(), name]
+    parts = [namespace if with_namespace and (kind or name) else None, kind and kind.lower(), name]
     return "/".join(part for part in parts if part)
 
 

@@ -43,7 +43,7 @@ ODD = ["", "-", "--", "-x", "-n", "--help", "-h", "--version", "--type", "-1h", 
 def lines(draw) -> list[str]:
     """A command line out of real flags in any spelling, values good and odd, positions, and words that belong nowhere."""
     name, plain = draw(st.sampled_from(QUERIES)), draw(st.booleans())
-    params = PLAN["queries"][name]["params"] | PLAN["options"]
+    params = PLAN["queries"][name]["params"] | PLAN["queries"][name]["options"]
     flags = [flag for param in params.values() for flag in param["flags"]] + ([] if plain else ["--nope", "-x"])
     value = st.sampled_from(WORDS) | st.sampled_from(MEANT) | st.text(min_size=1, max_size=4)
     value = value if plain else value | st.sampled_from(ODD)
@@ -212,11 +212,12 @@ def test_every_level_has_help(kube9: Kube9, level: list[str], flag: str):
 def test_help_names_options_values_defaults_and_examples(kube9: Kube9, name: str):
     shown = " ".join(kube9("query", *name.split(), "--help", db=False, env={"COLUMNS": "300"}).out.split())
     declared = PLAN["queries"][name]
-    for param in (declared["params"] | PLAN["options"]).values():
+    for param in (declared["params"] | declared["options"]).values():
         known = [*param["flags"], *(param["choices"] or []), param["doc"]]
         assert not [words for words in known if words not in shown]
         if param["default"] is not None:
-            assert f"default: {param['default']}" in shown
+            default = param["default"]
+            assert f"default: {','.join(default) if isinstance(default, list) else default}" in shown
     assert not [example for example in declared["examples"] if example not in shown]
 
 

@@ -1,0 +1,157 @@
+"""The fixed commands: all but `query`, whose commands come from the plan."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from kube9 import errors, fresh, logs, plan, render, store
+
+STDIN = "/dev/stdin"  # what - stands for; cyclopts would take a lone dash for an option
+Database = Annotated[str | None, Parameter(help=plan.OPTIONS["db"]["doc"])]
+Human = Annotated[Literal["text", "json"], Parameter(name=["--format", "-o"], help="how the result is written")]
+
+
+def serve(
+    *,
+    db: Database = None,
+    kubeconfig: Annotated[str | None, Parameter(help="kubeconfig file; by default the pod's account, or $KUBECONFIG")] = None,
+    context: Annotated[str | None, Parameter(help="context of the kubeconfig")] = None,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Parameter(help="how much is logged", env_var="LOG_LEVEL")
+    ] = "info",
+) -> int:
+    """Record the cluster's events until stopped."""
+    logs.set_up(log_level)
+    from kube9 import apiserver, serve  # the kubernetes client: 210 ms
+
+    return 1 if serve.serve(store.database_path(db), apiserver.connect(kubeconfig, context)) else 0
+
+
+def import_files(
+    *files: Annotated[str, Parameter(help="dumps of events in JSON or YAML; - is standard input")],
+    db: Database = None,
+    cluster: Annotated[str | None, Parameter(help="uid of the cluster's namespace kube-system, where known")] = None,
+    format: Human = "text",
+) -> int:
+    """Record the events of files, as `kubectl get events -A -o json` writes them.
+
+    Importing a file again adds nothing.
+    """
+    if not files:
+        raise errors.InvalidArgument("no files to import", "name one or more, or - for standard input")
+    from kube9 import importer, progress  # rich: 50 ms
+
+    with progress.bar("importing", files) as advance:
+        tally = importer.import_files(store.database_path(db), list(files), cluster, advance)
+    counts = {"added": tally.added, "updated": tally.updated, "unchanged": tally.unchanged}
+    total = sum(counts.values())
+    text = f"imported {total} events: " + ", ".join(f"{count} {name}" for name, count in counts.items())
+    if not total:
+        text = "imported 0 events: there are no Event objects in it"
+    render.write((json.dumps(counts, indent=2) if format == "json" else text) + "\n")
+    return 0
+
+
+def migrate(*, db: Database = None, format: Human = "text") -> int:
+    """Bring the database to the newest schema; `kube9 serve` does the same when it starts."""
+    from kube9 import lock, migrations
+
+    path = store.database_path(db)
+    if not os.path.isfile(path):
+        raise errors.Unavailable("no database", f"{path} is no file: --db names another")
+    with lock.held(path):
+        before, after = migrations.migrate(path)
+    text = f"{path}: schema version {after}, " + ("as it was" if before == after else f"was {before}")
+    found = {"database_path": path, "before": before, "after": after}
+    render.write((json.dumps(found, indent=2, ensure_ascii=False) if format == "json" else text) + "\n")
+    return 0
+
+
+def check(
+    file: Annotated[
+        str | None, Parameter(help="the file; by default the queries.yaml that kube9 uses, and the files of $KUBE9_QUERIES")
+    ] = None,
+    /,
+    *,
+    own: Annotated[bool, Parameter(help="check it as a file of KUBE9_QUERIES, which adds to the queries there are")] = False,
+) -> int:
+    """Check a file of declared queries, and say every mistake in it."""
+    from kube9 import compiler, shipped
+
+    path = file or shipped.path(plan.SPEC)
+    text = _text_of(path)
+    try:
+        if file and own:
+            compiled = compiler.compile_own({file: text}, _text_of(shipped.path(plan.SPEC)), "")
+            if compiled["problems"]:
+                raise errors.SpecError(compiled["problems"])
+        else:
+            compiled = compiler.compile_text(file or plan.SPEC, text, "")
+        if not file and (problems := fresh.current()["problems"]):
+            raise errors.SpecError(problems)
+    except errors.SpecError as error:
+        print("\n".join(error.problems), file=sys.stderr)
+        return 1
+    render.write(f"{path}: {len(compiled['queries'])} queries, no mistakes\n")
+    return 0
+
+
+def _text_of(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read()
+    except (OSError, ValueError) as error:
+        raise errors.InvalidArgument(f"{path}: cannot be read", str(error)) from None
+
+
+def show(
+    *words: Annotated[str, Parameter(help="the query, and its options as they would be typed", allow_leading_hyphen=True)],
+) -> int:
+    """Show what a query runs: its SQL, the parameters, and SQLite's plan for it.
+
+    kube9 spec show events list --type cluster --since 24h
+    """
+    from kube9 import explain  # sqlglot: 100 ms
+
+    render.write(explain.explain(fresh.current(), list(words)))
+    return 0
+
+
+def export(
+    what: Annotated[Literal["json-schema", "typescript", "stubs", "markdown"], Parameter(help="what to write")],
+    /,
+) -> int:
+    """Write what others need of the queries: their schemas, types or documentation."""
+    from kube9 import export as exports  # pydantic: 110 ms
+
+    render.write(exports.FORMS[what](fresh.current()))
+    return 0
+
+
+def completion(
+    shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(help="the shell")],
+    /,
+) -> int:
+    """Write the script that teaches a shell to complete kube9's commands.
+
+    bash: source <(kube9 completion bash)
+
+    zsh: source <(kube9 completion zsh)
+
+    fish: kube9 completion fish | source
+    """
+    from kube9 import complete
+
+    render.write(complete.script(shell))
+    return 0
+
+
+ALONE: dict[str, Callable[..., Any]] = {"serve": serve, "import": import_files, "completion": completion}
+GROUPS: dict[str, tuple[str, dict[str, Callable[..., Any]]]] = {
+    "db": ("Look after the database file.", {"migrate": migrate}),
+    "spec": ("Look after declared queries.", {"check": check, "show": show, "export": export}),
+}

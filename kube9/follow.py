@@ -1,0 +1,67 @@
+"""Following: a page, and then what arrives, until the reader goes away or the caller stops.
+
+The file is looked at a few times a second, and asked only when it was written; each look is a short read, so nobody is
+held up. `kubectl exec` passes no signals to the program, but it closes the pipes: their end is the sign to stop.
+"""
+
+import os
+import select
+import stat
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from kube9 import query, render
+from kube9.bind import Asked
+from kube9.store import looks
+
+if TYPE_CHECKING:
+    from kube9.table import Tables
+
+LOOK_S = 0.25
+ASK_AT_LEAST_S = 0.75  # two writes within a tick of the clock may look like one
+
+
+def follow(path: str, asked: Asked, writer: "render.Lines | Tables", timeout_s: float, heap_bytes: int) -> None:
+    """Write a page, oldest first, and then what arrives, to stdout. Returns when nobody reads on. Raises as `query.run`."""
+    seen = looks(path)
+    latest = answer = query.run(path, asked, timeout_s, heap_bytes)
+    answer.rows = answer.rows[::-1]
+    going_on = writer.page(answer)
+    asked_at = time.monotonic()
+    while going_on and _reader_is_there():
+        now = looks(path)
+        if now == seen and time.monotonic() - asked_at < ASK_AT_LEAST_S:
+            continue
+        seen, asked_at = now, time.monotonic()
+        while going_on:
+            latest = query.run(path, query.arrived(asked, latest), timeout_s, heap_bytes)
+            full = len(latest.rows) == latest.limit
+            if latest.rows:
+                going_on = writer.page(latest)
+            if not full:
+                break
+
+
+def _reader_is_there() -> bool:
+    """Wait for the next look; False when stdin has ended, where it is a pipe or socket, or nobody reads stdout any more."""
+    poll = select.poll()
+    if sys.stdin is not None and _is_pipe(sys.stdin.fileno()):
+        poll.register(sys.stdin.fileno(), select.POLLIN)
+    if sys.stdout is not None:
+        poll.register(sys.stdout.fileno(), 0)  # its errors are always told
+    until = time.monotonic() + LOOK_S
+    while (left := until - time.monotonic()) > 0:
+        for descriptor, events in poll.poll(left * 1000):
+            if sys.stdin is not None and descriptor == sys.stdin.fileno():
+                if events & (select.POLLERR | select.POLLNVAL) or not os.read(descriptor, 4096):
+                    return False
+            elif events & (select.POLLERR | select.POLLHUP | select.POLLNVAL):
+                return False
+    return True
+
+
+def _is_pipe(descriptor: int) -> bool:
+    # /dev/null, as a daemon or `kubectl exec` without -i has it, is always at its end and says nothing.
+    mode = os.fstat(descriptor).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
