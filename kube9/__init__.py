@@ -24,6 +24,10 @@ def __getattr__(name: str) -> "Any":
         from kube9 import client  # pydantic: 110 ms
 
         return getattr(client, name)
+    if name == "errors":
+        from importlib import import_module
+
+        return import_module("kube9.errors")
     if name == "__version__":
         from kube9.version import __version__
 
