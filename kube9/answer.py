@@ -25,7 +25,7 @@ def answer(plan: "Plan", declared: "Plan", given: "dict[str, Any]", options: "di
         InvalidArgument: a value is wrong; the database has not been opened.
         Kube9Error: as `query.run`.
     """
-    chosen = _chosen(declared, options)
+    chosen = _chosen(declared, given, options)
     asked = bind.bind(plan, declared, given, times.now_ms())
     _deprecations(declared, given, chosen["format"])
     path, timeout_s = store.database_path(chosen["db"]), chosen["timeout"] / 1000
@@ -55,8 +55,9 @@ def _writer(asked: bind.Asked, chosen: "dict[str, Any]") -> "render.Lines | Tabl
     return render.Lines(asked, chosen)
 
 
-def _chosen(declared: "Plan", options: "dict[str, Any]") -> "dict[str, Any]":
+def _chosen(declared: "Plan", given: "dict[str, Any]", options: "dict[str, Any]") -> "dict[str, Any]":
     """The options with their defaults, checked."""
+    bind.exclusive(declared["params"] | declared["options"], given | options)
     chosen: dict[str, Any] = {}
     for name, param in declared["options"].items():
         found = options.get(name, param["default"])
@@ -72,8 +73,6 @@ def _chosen(declared: "Plan", options: "dict[str, Any]") -> "dict[str, Any]":
                 forms = ", ".join(form for form in declared["options"]["format"]["choices"] if form not in render.DOCUMENTS)
                 what = f"{flag} has no end that {chosen['format']} could be closed at"
                 raise errors.InvalidArgument(what, f"--format takes {forms} with it")
-    if chosen.get("watch") and chosen.get("all"):
-        raise errors.InvalidArgument("--watch and --all exclude each other", "leave one of them out")
     return chosen
 
 

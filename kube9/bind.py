@@ -70,6 +70,8 @@ def bind(plan: "Plan", query: "Plan", given: "dict[str, Any]", now_ms: int) -> A
         else:
             values[name] = convert(name, param, found, now_ms)
     _together(query, given, values)
+    if "now" in query["context"]:
+        values["now"] = times.iso(now_ms)
     asked = Asked(plan, query, values, question(query, given, values) if query["paged"] else "")
     if "page_token" in values:
         values |= _cursor(asked)
@@ -169,11 +171,8 @@ def _parts(name: str, param: "Plan", text: str, now_ms: int) -> "dict[str, Any]"
 def _together(query: "Plan", given: "dict[str, Any]", values: "dict[str, Any]") -> None:
     """Whether what was given fits together."""
     params = query["params"]
+    exclusive(params, given)
     for name in given:
-        for other in params[name]["excludes"]:
-            if other in given:
-                both = f"{said(params[name], name)} and {said(params[other], other)}"
-                raise errors.InvalidArgument(f"{both} exclude each other", "leave one of them out")
         for other in params[name]["needs"]:
             if other not in given:
                 what = f"{said(params[name], name)} needs {said(params[other], other)}"
@@ -182,6 +181,15 @@ def _together(query: "Plan", given: "dict[str, Any]", values: "dict[str, Any]") 
     if first in values and last in values and values[first] >= values[last]:
         found = f"{first} is {values[first]}, {last} is {values[last]}: swap them"
         raise errors.InvalidArgument(f"{first} is not before {last}", found)
+
+
+def exclusive(params: "Plan", given: "dict[str, Any]") -> None:
+    """Raise InvalidArgument where two of what was given exclude each other."""
+    for name in given:
+        for other in params[name]["excludes"]:
+            if other in given:
+                both = f"{said(params[name], name)} and {said(params[other], other)}"
+                raise errors.InvalidArgument(f"{both} exclude each other", "leave one of them out")
 
 
 def question(query: "Plan", given: "dict[str, Any]", values: "dict[str, Any]") -> str:
@@ -212,7 +220,8 @@ def _cursor(asked: Asked) -> "dict[str, Any]":
         window, rest = parts[5 : 5 + len(names)], parts[5 + len(names) :]
         keys: list[str | int] = [int(key[1:]) if key[:1] == "i" else key[1:] for key in rest]
         order = query["orders"][values.get("sort") or next(iter(query["orders"]))]
-        if len(keys) != len(order["columns"]):
+        numbers = [lineage, seq, total, offset, *(key for key in keys if isinstance(key, int))]
+        if len(keys) != len(order["columns"]) or not all(0 <= number < 2**63 for number in numbers):
             raise ValueError("a page token of another question, or changed")
     except ValueError as error:
         why = f"{error}: give back the next_page_token of an answer, with the filters it was asked with"
@@ -222,7 +231,8 @@ def _cursor(asked: Asked) -> "dict[str, Any]":
 
 
 def _times(query: "Plan") -> list[str]:
-    return [name for name, param in query["params"].items() if param["type"] == "time"]
+    """The values that a page token pins."""
+    return [name for name, param in query["params"].items() if param["type"] == "time"] + ["now"] * ("now" in query["context"])
 
 
 def _invalid(name: str, found: object, problem: str) -> errors.InvalidArgument:

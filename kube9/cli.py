@@ -1,6 +1,6 @@
 """The command line, grown from the plan: commands, options, help, exit codes, and all that goes to stderr.
 
-Exit codes are known here alone: 0 done, 1 any other error, 2 time limit, 3 permission, 130 interrupted.
+Exit codes are known here alone: 0 done, 1 any other error, 2 time limit, 3 permission. `kube9.__main__` has 130, interrupted.
 """
 
 import inspect
@@ -19,7 +19,6 @@ from kube9.answer import answer
 from kube9.version import __version__
 
 EXIT_CODES = {"DEADLINE_EXCEEDED": 2, "PERMISSION_DENIED": 3}
-INTERRUPTED = 130
 
 
 class Request(NamedTuple):

@@ -90,6 +90,8 @@ class Client:
         return _response(self._run(self._asked(declared, given), timeout_s))
 
     def _all(self, declared: plan.Plan, given: dict[str, Any], timeout_s: float) -> Iterator[Message]:
+        if "limit" in given:
+            raise InvalidArgument("a walk through every row has no limit", "itertools.islice takes some of them")
         asked = query.whole_pages(self._asked(declared, given))
         while True:
             answer = self._run(asked, timeout_s)

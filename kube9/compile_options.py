@@ -7,7 +7,7 @@ from typing import Any
 from kube9 import bind, plan
 from kube9.declared import Document, Location, nearest
 from kube9.errors import InvalidArgument
-from kube9.spec import SCALARS, Filter, Group, Message, Page, Query, Spec
+from kube9.spec import PYTHON_HAS, SCALARS, Filter, Group, Message, Page, Query, Spec
 
 CONTEXT = ("now", "program_version", "database_path", "database_size_bytes", "capabilities", "query_problems")  # for `sql:`
 PROGRAM_FLAGS = ("--help", "-h", "--version")
@@ -43,7 +43,7 @@ class Options:
                 name = python_name(option)
                 if name in params:
                     self._wrong_name(at, f'"{option}" is an argument already')
-                elif name in PYTHON_TAKES:
+                elif name in PYTHON_TAKES or name in PYTHON_HAS:
                     self._wrong_name(at, f'"{option}" cannot be the name of a parameter in Python')
                 elif name in SQL_TAKES:
                     self._wrong_name(at, f'"{option}" cannot be the name of a parameter in SQL')

@@ -77,7 +77,7 @@ class Statements:
                 problem = f'the field "{name}" counts rows together, which needs `group`'
                 self.document.problem(self.at, problem, self.name)
         return {
-            "columns": [exp.alias_(expression, name).sql("sqlite") for name, expression in expressions.items()],
+            "columns": [exp.alias_(expression, name, quoted=True).sql("sqlite") for name, expression in expressions.items()],
             "source": f"FROM {table}",
             "fixed": exp.paren(fixed).sql("sqlite") if fixed is not None else "",
             "where": where,

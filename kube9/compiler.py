@@ -12,11 +12,11 @@ from kube9.compile_options import Options
 from kube9.compile_sql import Statements
 from kube9.declared import Document, Location, nearest
 from kube9.errors import SpecError
-from kube9.spec import CELLS, SCALARS, Group, Message, Query, Spec, Type, page_message, read, snake_case, table_cell
+from kube9.spec import CELLS, PYTHON_HAS, SCALARS, Group, Message, Query, Spec, Type, page_message, read, snake_case, table_cell
 from kube9.sqlcheck import Schema, SqlChecker
 
 # Names that `kube9.messages` and `kube9.client` have themselves.
-TAKEN_MESSAGES = ("Error", "Pagination", "Coverage", "Gap", "Message", "Page", "Request")
+TAKEN_MESSAGES = ("Client", "Commands", "Coverage", "Error", "Gap", "Kube9Error", "Message", "Page", "Pagination", "Request")
 TAKEN_METHODS = ("close", "path")
 NOTHING = Spec.model_construct(version=1, types={}, messages={}, queries={})
 
@@ -143,8 +143,13 @@ class _Compiler:
             problem = f'no table "{message.table}"{nearest(message.table, self.schema.tables)}'
             self.document.problem((*location, "from"), problem, name)
         fields = {}
+        if message.plural in PYTHON_HAS:
+            self.document.problem((*location, "plural"), f'"{message.plural}" cannot be the name of a field in Python', name)
         for field_name, field in message.fields.items():
             at = (*location, "fields", field_name)
+            if field_name in PYTHON_HAS:
+                problem = f'"{field_name}" cannot be the name of a field in Python'
+                self.document.problem(at, problem, name, self.document.key_position(at))
             self._known_type(field.type, (*at, "type"), name)
             column = field.column or field_name
             if field.sql:

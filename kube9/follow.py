@@ -26,7 +26,8 @@ def follow(path: str, asked: Asked, writer: "render.Lines | Tables", timeout_s: 
     """Write a page, oldest first, and then what arrives, to stdout. Returns when nobody reads on. Raises as `query.run`."""
     seen = looks(path)
     latest = answer = query.run(path, asked, timeout_s, heap_bytes)
-    answer.rows = answer.rows[::-1]
+    if "after" not in asked.values:  # which come in the order of their changes already
+        answer.rows = answer.rows[::-1]
     going_on = writer.page(answer)
     asked_at = time.monotonic()
     while going_on and _reader_is_there():

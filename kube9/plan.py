@@ -91,9 +91,12 @@ OPTIONS = {
     "timeout": param("duration", flags=["--timeout"], doc="time limit, such as 5s or 2m", default="30s"),
 }
 # What queries take that return pages, and those whose pages can be followed.
-ALL = param("boolean", flags=["--all"], doc="every row, read page by page; in jsonl, csv, name, table and wide")
+ALL = param("boolean", flags=["--all"], doc="every row, read page by page; not in json and yaml", excludes=["limit"])
 WATCH = param(
-    "boolean", flags=["--watch", "-w"], doc="go on with what arrives, oldest first; in table, wide, jsonl, csv and name"
+    "boolean",
+    flags=["--watch", "-w"],
+    doc="go on with what arrives, oldest first; not in json and yaml",
+    excludes=["all"],
 )
 
 

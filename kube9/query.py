@@ -3,7 +3,7 @@
 import os
 import time
 
-from kube9 import errors, store, times, tokens
+from kube9 import errors, store, tokens
 from kube9.bind import Asked, Cursor, page_token, part_name
 from kube9.version import __version__
 
@@ -65,7 +65,9 @@ def statement(query: "Plan", part: str, values: "dict[str, Any]") -> "tuple[str,
         by = group["by"]
         chosen = dict(by[name] for name in (values[group["param"]] if group["param"] else by))
         left_out = {place for place, _ in by.values()} - chosen.keys()
-        columns = [f"NULL AS {query['fields'][place]}" if place in left_out else column for place, column in enumerate(columns)]
+        columns = [
+            f'NULL AS "{query["fields"][place]}"' if place in left_out else column for place, column in enumerate(columns)
+        ]
         source += f"\nGROUP BY {', '.join(chosen.values())}"
     if part == "count":
         if group:
@@ -186,6 +188,8 @@ def pages(path: str, asked: Asked, timeout_s: float, heap_bytes: int = 0) -> "It
 
 def next_page(asked: Asked, answer: Answer) -> tuple[Asked, bool]:
     """What asks for the page behind an answer, and whether there is one."""
+    if "after" in asked.values and len(answer.rows) == answer.limit:
+        return arrived(asked, answer), True
     if not answer.next_page_token:
         return asked, False
     return asked.but(asked.values | {"page_token": _behind(asked, answer)}), True
@@ -259,11 +263,12 @@ def _count(connection: store.Connection, answer: Answer, values: "dict[str, Any]
 
 def _state(connection: store.Connection, query: "Plan", values: "dict[str, Any]") -> tuple[int, int]:
     """The lineage of the database and its last change, or the one that page 1 saw. Raises FailedPrecondition."""
-    ((lineage,),) = connection.execute("SELECT value FROM counters WHERE name = 'lineage'").fetchall()
+    sql = "SELECT value FROM counters WHERE name IN ('change_seq', 'lineage') ORDER BY name"
+    (newest,), (lineage,) = connection.execute(sql).fetchall()
     cursor, after, of = values.get("page_token"), values.get("after"), query["arrivals"]
     given = (cursor.lineage, cursor.seq) if cursor else after
     ((last,),) = connection.execute(f"SELECT coalesce(max({of['column']}), 0) FROM {of['table']}").fetchall()
-    if given and given[0] != lineage:
+    if given and (given[0] != lineage or given[1] > max(newest, last)):
         raise errors.FailedPrecondition(
             "the token is of another database", "the file was replaced or restored since: ask again without the token"
         )
@@ -298,7 +303,7 @@ def _context(asked: Asked, path: str) -> "dict[str, Any]":
     names = asked.query["context"]
     size = sum(os.path.getsize(name) for name in (path, f"{path}-wal") if os.path.exists(name))
     found: dict[str, Any] = {
-        "now": times.iso(times.now_ms()), "program_version": __version__, "database_path": path,
+        "program_version": __version__, "database_path": path,
         "database_size_bytes": size,
     }  # fmt: skip
     if "capabilities" in names or "query_problems" in names:
@@ -307,7 +312,7 @@ def _context(asked: Asked, path: str) -> "dict[str, Any]":
             from kube9 import capabilities  # json brings re: 4 ms
 
             found |= {"capabilities": capabilities.listed(asked.plan), "query_problems": capabilities.problems(asked.plan)}
-    return {name: found[name] for name in names}
+    return {name: found[name] for name in names if name in found}
 
 
 def _not_found(query: "Plan", values: "dict[str, Any]") -> errors.NotFound:

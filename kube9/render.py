@@ -117,7 +117,7 @@ class Lines:
             kinds = [self.types[field]["type"] for field in answer.fields]
             text = self._json(answer, kinds) if self.form == "jsonl" else self._csv(answer, kinds)
         going_on = write(text)
-        if last and answer.next_page_token and sys.stderr.isatty():
+        if going_on and last and answer.next_page_token and sys.stderr.isatty():
             print(f"{len(answer.rows)} of {total_of(answer)}; --all gives every row", file=sys.stderr)
         return going_on
 

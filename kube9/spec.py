@@ -14,6 +14,7 @@ NAME = r"[a-z][a-z0-9_]{0,62}"
 KEBAB = r"[a-z][a-z0-9]*(-[a-z0-9]+){0,7}"
 SCALARS = ("string", "integer", "number", "boolean", "time", "duration", "json", "array")
 CELLS = {"seen": 3, "object": 3, "age": 1, "bar": 1}  # forms of a table cell and how many fields each takes
+PYTHON_HAS = frozenset(dir(pydantic.BaseModel)) | {"rows"}  # no field of a message or a request can have these names
 MOST_QUERIES = 500  # in a file
 MOST_ROWS = 10_000  # in an answer
 

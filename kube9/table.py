@@ -71,7 +71,7 @@ class Tables:
         with self.console.capture() as captured:
             self.console.print(table)
         going_on = render.write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
-        if last and answer.total is not None and (answer.total > len(rows) or not answer.exact):
+        if going_on and last and answer.total is not None and (answer.total > len(rows) or not answer.exact):
             first = answer.offset + 1
             shown = f"{first} to {answer.offset + len(rows)} of {render.total_of(answer)}"
             print(f"{shown}; --limit and --offset show more, --all everything", file=sys.stderr)
