@@ -17,8 +17,11 @@ from pathlib import Path
 
 import corpus
 
+from kube9 import bind, fresh, query, times
+
 ROOT = Path(__file__).resolve().parent.parent
 WARM_UP = 3
+PAGE = 10_000  # of 50 rows
 
 
 def main() -> int:
@@ -48,6 +51,11 @@ def main() -> int:
         "kube9 … list --limit 50": [*listing, "--limit", "50"],
         "kube9 … list --severity error --limit 50": [*listing, "--severity", "error", "--limit", "50"],
         "kube9 … list --format table": [*listing, "--format", "table"],
+        "kube9 … summary": [program, "query", "events", "summary", "--db", str(database)],
+        "kube9 … timeline": [program, "query", "events", "timeline", "--db", str(database)],
+        "kube9 … noisy": [program, "query", "events", "noisy", "--db", str(database)],
+        f"kube9 … list --page-token (page {PAGE:,})": [*listing, "--page-token", deep_token(database, PAGE)],
+        "kube9 … list --page-token (page 2)": [*listing, "--page-token", deep_token(database, 2)],
     }
     if options.kubectl:
         commands["kubectl version --client"] = [options.kubectl, "version", "--client"]
@@ -56,26 +64,36 @@ def main() -> int:
     return 0
 
 
+def deep_token(database: Path, page: int) -> str:
+    """The token of a page of the list, reached by walking there in this process."""
+    plan = fresh.current()
+    asked = bind.bind(plan, plan["queries"]["events list"], {}, times.now_ms())
+    for number, answer in enumerate(query.pages(str(database), asked, 30), 2):
+        if number == page:
+            return answer.next_page_token
+    raise SystemExit(f"{database} has no page {page}")
+
+
 def measure(commands: dict[str, list[str]], runs: int) -> dict[str, list[float]]:
     """Milliseconds of each run of each command, in turns."""
-    times: dict[str, list[float]] = {name: [] for name in commands}
+    found: dict[str, list[float]] = {name: [] for name in commands}
     for index in range(WARM_UP + runs):
         for name, command in commands.items():
             started = time.perf_counter()
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment())
             if index >= WARM_UP:
-                times[name].append((time.perf_counter() - started) * 1000)
-    return times
+                found[name].append((time.perf_counter() - started) * 1000)
+    return found
 
 
-def show(times: dict[str, list[float]], peaks: dict[str, float]) -> None:
+def show(measured: dict[str, list[float]], peaks: dict[str, float]) -> None:
     """One table: medians, and the ratio to the first command and to kubectl."""
-    first, *_ = times
-    kubectl = times.get("kubectl version --client")
+    first, *_ = measured
+    kubectl = measured.get("kubectl version --client")
     print(f"{'':52} {'median ms':>10} {'× sqlite3+json':>15} {'× kubectl':>10} {'peak MiB':>9}")
-    for name, found in times.items():
+    for name, found in measured.items():
         against = f"{_ratio(found, kubectl):10.2f}" if kubectl else f"{'-':>10}"
-        print(f"{name:52} {statistics.median(found):10.1f} {_ratio(found, times[first]):15.2f} {against} {peaks[name]:9.1f}")
+        print(f"{name:52} {statistics.median(found):10.1f} {_ratio(found, measured[first]):15.2f} {against} {peaks[name]:9.1f}")
 
 
 def peak_mib(command: list[str]) -> float:
