@@ -25,9 +25,10 @@ def __getattr__(name: str) -> "Any":
 
         return getattr(client, name)
     if name == "errors":
-        from importlib import import_module
+        import sys  # a name asked for by `from kube9 import errors` comes here before the module is looked for
 
-        return import_module("kube9.errors")
+        __import__("kube9.errors")
+        return sys.modules["kube9.errors"]
     if name == "__version__":
         from kube9.version import __version__
 

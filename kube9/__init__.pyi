@@ -213,9 +213,9 @@ class ListEventsRequest(Request):
     """only events of these severities"""
     min_severity: _Severity | None = None
     """only events that are at least so bad"""
-    since: str | datetime | None = None
+    since: str | datetime | timedelta | None = None
     """only events that went on at this time or later"""
-    until: str | datetime | None = None
+    until: str | datetime | timedelta | None = None
     """only events that began before this time"""
     object_kind: str | None = None
     """only events about this kind of object, such as Pod or po"""
@@ -230,7 +230,7 @@ class ListEventsRequest(Request):
     reason: str | list[str] | None = None
     """only events with these reasons"""
     contains: str | None = None
-    """only events with this in title or description, in any case"""
+    """only events with this in title or description; a to z in any case"""
     node: str | None = None
     """only events reported from this node"""
     component: str | None = None
@@ -268,9 +268,9 @@ class SummaryEventsRequest(Request):
     """only events of these types"""
     severity: _Severity | list[_Severity] | None = None
     """only events of these severities"""
-    since: str | datetime | None = "24h"
+    since: str | datetime | timedelta | None = "24h"
     """only events that went on at this time or later"""
-    until: str | datetime | None = None
+    until: str | datetime | timedelta | None = None
     """only events that began before this time"""
     object_kind: str | None = None
     """only events about this kind of object, such as Pod or po"""
@@ -301,9 +301,9 @@ class NoisyEventsRequest(Request):
     """only events of these types"""
     severity: _Severity | list[_Severity] | None = None
     """only events of these severities"""
-    since: str | datetime | None = "24h"
+    since: str | datetime | timedelta | None = "24h"
     """only events that went on at this time or later"""
-    until: str | datetime | None = None
+    until: str | datetime | timedelta | None = None
     """only events that began before this time"""
     object_kind: str | None = None
     """only events about this kind of object, such as Pod or po"""
@@ -332,9 +332,9 @@ class ReasonsEventsRequest(Request):
     """only events of these types"""
     severity: _Severity | list[_Severity] | None = None
     """only events of these severities"""
-    since: str | datetime | None = "24h"
+    since: str | datetime | timedelta | None = "24h"
     """only events that went on at this time or later"""
-    until: str | datetime | None = None
+    until: str | datetime | timedelta | None = None
     """only events that began before this time"""
     object_kind: str | None = None
     """only events about this kind of object, such as Pod or po"""
@@ -357,9 +357,9 @@ class ReasonsEventsResponse(_Page[ReasonCount]):
 class TimelineEventsRequest(Request):
     """What `kube9 query events timeline` takes."""
 
-    since: str | datetime | None = "24h"
+    since: str | datetime | timedelta | None = "24h"
     """only events that went on at this time or later"""
-    until: str | datetime | None = None
+    until: str | datetime | timedelta | None = None
     """only events last seen before this time"""
     interval: str | timedelta | None = None
     """length of an interval, such as 5m or 1h"""
@@ -397,8 +397,8 @@ class _EventsService:
         types: _Many[_KubernetesType] | None = None,
         severity: _Many[_Severity] | None = None,
         min_severity: _Severity | None = None,
-        since: str | datetime | date | None = None,
-        until: str | datetime | date | None = None,
+        since: str | datetime | date | timedelta | None = None,
+        until: str | datetime | date | timedelta | None = None,
         object_kind: str | None = None,
         object_namespace: str | None = None,
         object_name: str | None = None,
@@ -432,7 +432,7 @@ class _EventsService:
             for_: only events about this object and what it owns, such as deploy/web
             only: not about what the object owns
             reason: only events with these reasons
-            contains: only events with this in title or description, in any case
+            contains: only events with this in title or description; a to z in any case
             node: only events reported from this node
             component: only events reported by this component, such as kubelet
             min_count: only events that occurred at least so often
@@ -451,8 +451,8 @@ class _EventsService:
         types: _Many[_KubernetesType] | None = None,
         severity: _Many[_Severity] | None = None,
         min_severity: _Severity | None = None,
-        since: str | datetime | date | None = None,
-        until: str | datetime | date | None = None,
+        since: str | datetime | date | timedelta | None = None,
+        until: str | datetime | date | timedelta | None = None,
         object_kind: str | None = None,
         object_namespace: str | None = None,
         object_name: str | None = None,
@@ -488,7 +488,7 @@ class _EventsService:
             for_: only events about this object and what it owns, such as deploy/web
             only: not about what the object owns
             reason: only events with these reasons
-            contains: only events with this in title or description, in any case
+            contains: only events with this in title or description; a to z in any case
             node: only events reported from this node
             component: only events reported by this component, such as kubelet
             min_count: only events that occurred at least so often
@@ -507,8 +507,8 @@ class _EventsService:
         types: _Many[_KubernetesType] | None = None,
         severity: _Many[_Severity] | None = None,
         min_severity: _Severity | None = None,
-        since: str | datetime | date | None = None,
-        until: str | datetime | date | None = None,
+        since: str | datetime | date | timedelta | None = None,
+        until: str | datetime | date | timedelta | None = None,
         object_kind: str | None = None,
         object_namespace: str | None = None,
         object_name: str | None = None,
@@ -544,7 +544,7 @@ class _EventsService:
             for_: only events about this object and what it owns, such as deploy/web
             only: not about what the object owns
             reason: only events with these reasons
-            contains: only events with this in title or description, in any case
+            contains: only events with this in title or description; a to z in any case
             node: only events reported from this node
             component: only events reported by this component, such as kubelet
             min_count: only events that occurred at least so often
@@ -571,8 +571,8 @@ class _EventsService:
         *,
         type: _Many[_EventType] | None = None,
         severity: _Many[_Severity] | None = None,
-        since: str | datetime | date | None = "24h",
-        until: str | datetime | date | None = None,
+        since: str | datetime | date | timedelta | None = "24h",
+        until: str | datetime | date | timedelta | None = None,
         object_kind: str | None = None,
         object_namespace: str | None = None,
         reason: _Many[str] | None = None,
@@ -605,8 +605,8 @@ class _EventsService:
         *,
         type: _Many[_EventType] | None = None,
         severity: _Many[_Severity] | None = None,
-        since: str | datetime | date | None = "24h",
-        until: str | datetime | date | None = None,
+        since: str | datetime | date | timedelta | None = "24h",
+        until: str | datetime | date | timedelta | None = None,
         object_kind: str | None = None,
         object_namespace: str | None = None,
         reason: _Many[str] | None = None,
@@ -641,8 +641,8 @@ class _EventsService:
         *,
         type: _Many[_EventType] | None = None,
         severity: _Many[_Severity] | None = None,
-        since: str | datetime | date | None = "24h",
-        until: str | datetime | date | None = None,
+        since: str | datetime | date | timedelta | None = "24h",
+        until: str | datetime | date | timedelta | None = None,
         object_kind: str | None = None,
         object_namespace: str | None = None,
         reason: _Many[str] | None = None,
@@ -673,8 +673,8 @@ class _EventsService:
         *,
         type: _Many[_EventType] | None = None,
         severity: _Many[_Severity] | None = None,
-        since: str | datetime | date | None = "24h",
-        until: str | datetime | date | None = None,
+        since: str | datetime | date | timedelta | None = "24h",
+        until: str | datetime | date | timedelta | None = None,
         object_kind: str | None = None,
         object_namespace: str | None = None,
         reason: _Many[str] | None = None,
@@ -707,8 +707,8 @@ class _EventsService:
         *,
         type: _Many[_EventType] | None = None,
         severity: _Many[_Severity] | None = None,
-        since: str | datetime | date | None = "24h",
-        until: str | datetime | date | None = None,
+        since: str | datetime | date | timedelta | None = "24h",
+        until: str | datetime | date | timedelta | None = None,
         object_kind: str | None = None,
         object_namespace: str | None = None,
         limit: int | None = 50,
@@ -737,8 +737,8 @@ class _EventsService:
         *,
         type: _Many[_EventType] | None = None,
         severity: _Many[_Severity] | None = None,
-        since: str | datetime | date | None = "24h",
-        until: str | datetime | date | None = None,
+        since: str | datetime | date | timedelta | None = "24h",
+        until: str | datetime | date | timedelta | None = None,
         object_kind: str | None = None,
         object_namespace: str | None = None,
         limit: int | None = 50,
@@ -767,8 +767,8 @@ class _EventsService:
     def timeline(
         self,
         *,
-        since: str | datetime | date | None = "24h",
-        until: str | datetime | date | None = None,
+        since: str | datetime | date | timedelta | None = "24h",
+        until: str | datetime | date | timedelta | None = None,
         interval: str | timedelta | None = None,
         type: _Many[_EventType] | None = None,
         object_kind: str | None = None,
@@ -804,8 +804,8 @@ class _EventsService:
     def timeline_all(
         self,
         *,
-        since: str | datetime | date | None = "24h",
-        until: str | datetime | date | None = None,
+        since: str | datetime | date | timedelta | None = "24h",
+        until: str | datetime | date | timedelta | None = None,
         interval: str | timedelta | None = None,
         type: _Many[_EventType] | None = None,
         object_kind: str | None = None,

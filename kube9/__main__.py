@@ -38,6 +38,10 @@ def first_try(words: list[str]) -> int | None:
     from kube9 import errors
     from kube9.answer import answer
 
+    if request[0]["own"]:
+        from kube9.cli import end_after
+
+        end_after(request[2], request[2].get("format", "json"))
     try:
         answer(compiled, *request)
     except errors.Kube9Error as error:

@@ -64,7 +64,7 @@ def bind(plan: "Plan", query: "Plan", given: "dict[str, Any]", now_ms: int) -> A
                 what = said(param, name) if param["flags"] else name.upper()
                 raise errors.InvalidArgument(f"{what} is missing", f"{query['name']} needs it: {param['doc']}")
         elif param["parts"]:
-            values |= _parts(name, param, str(found), now_ms)
+            values |= parts_of(name, param, str(found), now_ms)
         elif param["many"]:
             values[name] = convert_many(name, param, found, now_ms)
         else:
@@ -112,6 +112,8 @@ def convert(name: str, param: "Plan", found: object, now_ms: int) -> "Any":
     text = str(found)
     if not text and kind not in ("time", "duration"):
         raise _invalid(name, found, "is empty")
+    if "\0" in text:
+        raise _invalid(name, text.replace("\0", "\ufffd"), "has a NUL, which no event has")
     if len(text) > LONGEST:
         raise errors.InvalidArgument(f"{name} is {len(text)} characters long", f"at most {LONGEST:,} are taken")
     try:
@@ -159,13 +161,14 @@ def _number(name: str, kind: str, found: object, bounds: "list[int] | None") -> 
     return int(text)
 
 
-def _parts(name: str, param: "Plan", text: str, now_ms: int) -> "dict[str, Any]":
-    parts = param["parts"]
-    found = text.split("/", len(parts) - 1)
-    if len(found) != len(parts) or not all(found):
-        raise _invalid(name, text, f"is not {'/'.join(part.upper() for part, _ in parts)}")
-    converted = (convert(name, of, value, now_ms) for (_, of), value in zip(parts, found, strict=True))
-    return {name: text} | {part_name(name, part): value for (part, _), value in zip(parts, converted, strict=True)}
+def parts_of(name: str, param: "Plan", text: str, now_ms: int) -> "dict[str, Any]":
+    """A value such as pod/nginx and each of its parts, checked. Raises InvalidArgument."""
+    declared = param["parts"]
+    found = text.split("/", len(declared) - 1)
+    if len(found) != len(declared) or not all(found):
+        raise _invalid(name.rstrip("_"), text, f"is not {'/'.join(part.upper() for part, _ in declared)}")
+    converted = (convert(name, of, value, now_ms) for (_, of), value in zip(declared, found, strict=True))
+    return {name: text} | {part_name(name, part): value for (part, _), value in zip(declared, converted, strict=True)}
 
 
 def _together(query: "Plan", given: "dict[str, Any]", values: "dict[str, Any]") -> None:

@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, NamedTuple
@@ -18,6 +19,7 @@ from kube9 import bind, commands, errors, fresh, plan, render
 from kube9.answer import answer
 from kube9.version import __version__
 
+ALIAS = "__alias"  # in the name of a parameter that is another spelling of one, which help does not show
 EXIT_CODES = {"DEADLINE_EXCEEDED": 2, "PERMISSION_DENIED": 3}
 
 
@@ -37,6 +39,8 @@ def run(words: list[str]) -> int:
         found = read(compiled, words)
         if isinstance(found, Request):
             wants = found.options.get("format", wants)
+            if found.query["own"]:
+                end_after(found.options, wants)
             answer(compiled, found.query, found.given, found.options)
             return 0
         if sys.stdout is not None:
@@ -53,6 +57,24 @@ def run(words: list[str]) -> int:
     except SystemExit:  # rich, when the reader of the help has gone away
         render.give_up_stdout()
         return 0
+
+
+def end_after(options: dict[str, Any], wants: str) -> None:
+    """End the process when the time limit has passed by a second, whatever SQLite is at.
+
+    SQLite looks at the clock between its instructions, and one function over a long text is one instruction.
+    """
+    try:
+        limit_s = bind.convert("timeout", plan.OPTIONS["timeout"], options.get("timeout", "30s"), 0) / 1000
+    except errors.InvalidArgument:
+        return  # which the answer will say
+
+    def end() -> None:
+        os._exit(fail(errors.DeadlineExceeded("the time limit passed", "ask for less, or raise --timeout"), wants))
+
+    timer = threading.Timer(limit_s + 1, end)
+    timer.daemon = True
+    timer.start()
 
 
 def read(compiled: plan.Plan, words: list[str]) -> Request | int | None:
@@ -102,7 +124,7 @@ def fail(error: errors.Kube9Error, wants: str) -> int:
         print("\n".join(_printable(line) for line in lines), file=sys.stderr)
     else:
         said = {"error": error.message, "details": error.details, "code": error.code, **error.fields}
-        print(json.dumps(said, ensure_ascii=False), file=sys.stderr)
+        print(render.harmless(json.dumps(said, ensure_ascii=False)), file=sys.stderr)
     return EXIT_CODES.get(error.code, 1)
 
 
@@ -153,6 +175,10 @@ def _query_command(declared: dict[str, Any]) -> Callable[..., Request]:
     def command(*values: str, **given: Any) -> Request:
         positional = [name for name, param in declared["params"].items() if not param["flags"]]
         given |= dict(zip(positional, values, strict=False))
+        for alias in [name for name in given if ALIAS in name]:
+            name, found = alias.partition(ALIAS)[0], given.pop(alias)
+            if found:
+                given[name] = found if not given.get(name) else _again(declared, name, given[name], found)
         kept = {name: value for name, value in given.items() if value is not None and value != [] and value is not False}
         return Request(
             declared,
@@ -160,7 +186,12 @@ def _query_command(declared: dict[str, Any]) -> Callable[..., Request]:
             {name: value for name, value in kept.items() if name in options},
         )
 
-    parameters = [_parameter(name, param) for name, param in (declared["params"] | options).items()]
+    parameters = []
+    for name, param in (declared["params"] | options).items():
+        parameters.append(_parameter(name, param, param["flags"]))
+        parameters += [
+            _parameter(f"{name}{ALIAS}{index}", param, [alias], show=False) for index, alias in enumerate(param["aliases"])
+        ]
     parameters.sort(key=lambda parameter: parameter.kind)
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -190,20 +221,29 @@ def about(param: dict[str, Any]) -> str:
     return " ".join(said)
 
 
-def _parameter(name: str, param: dict[str, Any]) -> inspect.Parameter:
+def _again(declared: dict[str, Any], name: str, first: Any, other: Any) -> Any:
+    """What was given by two spellings of an option: together where it may be repeated, else a mistake."""
+    param = declared["params"][name]
+    if not param["many"]:
+        raise errors.InvalidArgument(f"{param['flags'][0]} is given twice", "leave one of them out")
+    return [*first, *other]
+
+
+def _parameter(name: str, param: dict[str, Any], flags: list[str], show: bool = True) -> inspect.Parameter:
     """A parameter of the plan for cyclopts, which only splits the words; the values are checked by `bind`."""
     if not param["flags"]:
         kind = Annotated[str, Parameter(help=about(param))]
         return inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY, annotation=kind)
     if param["type"] == "boolean":
-        annotation: Any = Annotated[bool, Parameter(name=[*param["flags"], *param["aliases"]], help=about(param))]
+        annotation: Any = Annotated[bool, Parameter(name=flags, help=about(param), show=show)]
         return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=False)
     value: Any = list[str] | None if param["many"] else str | None
     annotation = Annotated[
         value,
         Parameter(
-            name=[*param["flags"], *param["aliases"]],
+            name=flags,
             help=about(param),
+            show=show,
             converter=_many if param["many"] else _one,
             allow_leading_hyphen=True,
             n_tokens=1,

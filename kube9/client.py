@@ -9,6 +9,7 @@ never holds up the writer.
 """
 
 import inspect
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,8 +24,17 @@ TIMEOUT_S = 30.0
 LOOK_S = 0.25  # between two looks of a watch
 
 
-@cache
+_COMPILING = threading.Lock()
+
+
 def compiled() -> tuple[plan.Plan, dict[str, type[Message]]]:
+    """As `_compiled`, by one thread at a time: else each of those that begin together makes types of its own."""
+    with _COMPILING:
+        return _compiled()
+
+
+@cache
+def _compiled() -> tuple[plan.Plan, dict[str, type[Message]]]:
     """The plan and its messages, made once in a process. Raises SpecError."""
     loaded = fresh.current()
     return loaded, messages(loaded)
@@ -92,7 +102,9 @@ class Client:
     def _all(self, declared: plan.Plan, given: dict[str, Any], timeout_s: float) -> Iterator[Message]:
         if "limit" in given:
             raise InvalidArgument("a walk through every row has no limit", "itertools.islice takes some of them")
-        asked = query.whole_pages(self._asked(declared, given))
+        return self._walk(query.whole_pages(self._asked(declared, given)), timeout_s)
+
+    def _walk(self, asked: bind.Asked, timeout_s: float) -> Iterator[Message]:
         while True:
             answer = self._run(asked, timeout_s)
             asked, more = query.next_page(asked, answer)
@@ -103,10 +115,11 @@ class Client:
     def _watch(self, declared: plan.Plan, given: dict[str, Any], timeout_s: float) -> Iterator[Message]:
         asked = self._asked(declared, given)
         if "after" in asked.values:
-            latest = self._run(asked, timeout_s)
-            yield from _rows(latest)
-        else:
-            latest = self._run(asked.but(asked.values | {"limit": 1}), timeout_s)
+            return self._follow(asked, self._run(asked, timeout_s), timeout_s, _rows)
+        return self._follow(asked, self._run(asked.but(asked.values | {"limit": 1}), timeout_s), timeout_s, lambda _: iter(()))
+
+    def _follow(self, asked: bind.Asked, latest: query.Answer, timeout_s: float, first: Any) -> Iterator[Message]:
+        yield from first(latest)
         until = time.monotonic() + timeout_s
         while not self._closed.is_set() and time.monotonic() < until:
             latest = self._run(query.arrived(asked, latest), timeout_s)
@@ -115,7 +128,7 @@ class Client:
                 self._closed.wait(LOOK_S)
 
 
-def connect(path: str | None = None) -> Client:
+def connect(path: str | os.PathLike[str] | None = None) -> Client:
     """Open a kube9 database to ask it.
 
     Args:
@@ -125,7 +138,7 @@ def connect(path: str | None = None) -> Client:
         Unavailable: there is no database, or it cannot be opened.
         PermissionDenied, DataLoss, FailedPrecondition: see `kube9.errors`.
     """
-    return Client(store.database_path(path))
+    return Client(store.database_path(None if path is None else os.fspath(path)))
 
 
 def _response(answer: query.Answer) -> Message:
@@ -171,7 +184,7 @@ def _method(
 
     def method(self: Client | Service, *args: Any, **kwargs: Any) -> Any:
         client = self if isinstance(self, Client) else self._client
-        limit_s = kwargs.pop("timeout", timeout_s)
+        limit_s = _seconds(name, kwargs.pop("timeout", timeout_s))
         asked = kwargs.pop("request", None)
         if asked is None:
             given = signature.bind(*args, **kwargs).arguments
@@ -190,6 +203,15 @@ def _method(
     tail = f"    request: all of these as a {request.__name__}\n    timeout: time limit in seconds\n"
     method.__doc__ = f"{declared['summary']}.{about}\n\nArgs:\n{described}\n{tail}"
     return method
+
+
+def _seconds(name: str, timeout: Any) -> float:
+    """A time limit in seconds; None is without bound. Raises InvalidArgument."""
+    if timeout is None:
+        return float("inf")
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout != timeout:
+        raise InvalidArgument(f"{name}: timeout: {timeout!r} is not a number of seconds", "None is without bound")
+    return timeout
 
 
 def _parameter(name: str, param: plan.Plan) -> inspect.Parameter:

@@ -1,6 +1,7 @@
 """What a caller may give to a query: its filters, page and order as parameters, checked for names and contradictions."""
 
 import keyword
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,17 @@ PROGRAM_FLAGS = ("--help", "-h", "--version")
 PYTHON_TAKES = ("self", "timeout", "request", *CONTEXT)  # parameters of a library method, and of `sql:`
 SQL_TAKES = ("select", "then", "union", "using", "values", "when", "where")  # words that the parser reads as SQL behind a colon
 MOST_OFFSET = 2**62
+KUBE9_TAKES = (
+    *plan.OPTIONS,
+    "all",
+    "watch",
+    "limit",
+    "offset",
+    "page_token",
+    "after",
+    "sort",
+    "by",
+)  # with a meaning of their own
 
 
 class Options:
@@ -45,10 +57,16 @@ class Options:
                     self._wrong_name(at, f'"{option}" is an argument already')
                 elif name in PYTHON_TAKES or name in PYTHON_HAS:
                     self._wrong_name(at, f'"{option}" cannot be the name of a parameter in Python')
+                elif name in KUBE9_TAKES:
+                    self._wrong_name(at, f'"{option}" has a meaning for every query')
                 elif name in SQL_TAKES:
                     self._wrong_name(at, f'"{option}" cannot be the name of a parameter in SQL')
                 flags = self._flags(at, option, declared, taken) if part == "filters" else []
                 params[name] = self._param(at, declared, flags)
+        for name, param in params.items():
+            for clash in {bind.part_name(name, part) for part, _ in param["parts"] or ()} & params.keys():
+                problem = f'a part of "{name.rstrip("_")}" has the name of the filter "{clash.replace("_", "-")}"'
+                self.document.problem(self.at, problem, self.name)
         for index, option in enumerate(self.query.window or ()):
             if option not in self.query.filters:
                 self._no_filter(option, (*self.at, "window", index))
@@ -92,14 +110,16 @@ class Options:
         type_name = declared.type or self._column_type(declared)
         known = [*SCALARS, *self.spec.types]
         for key, used in (("type", declared.type), *((f"parts.{part}", kind) for part, kind in declared.parts.items())):
-            if used and used not in known:
+            if used and used not in known and not self.document.left_out("types", used):
                 self.document.problem((*at, *key.split(".")), f'no type "{used}"{nearest(used, known)}', self.name)
         for key in ("excludes", "needs"):
             for index, other in enumerate(getattr(declared, key)):
                 if other not in self.query.filters:
                     self._no_filter(other, (*at, key, index))
         kind = self.types.get(type_name) or dict.fromkeys(("values", "spellings", "known"))
-        if declared.op == "min" and not kind["values"] and type_name not in ("integer", "number"):
+        if self.document.left_out("types", type_name):
+            pass
+        elif declared.op == "min" and not kind["values"] and type_name not in ("integer", "number"):
             self.document.problem((*at, "op"), f"min is for numbers and closed sets, and {type_name} is neither", self.name)
         if declared.deprecated and not flags:
             self.document.problem((*at, "deprecated"), "is for options", self.name)
@@ -111,7 +131,7 @@ class Options:
             choices=kind["values"],
             spellings=kind["spellings"],
             known=kind["known"],
-            many=declared.op == "in" or bool(declared.sql and f"IN (:{python_name(str(at[-1]))})" in declared.sql),
+            many=declared.op == "in" or _in_list(declared.sql, python_name(str(at[-1]))),
             rising=declared.op == "min" and bool(kind["values"]),
             parts=[[part, self._part(used)] for part, used in declared.parts.items()] or None,
             default=declared.default,
@@ -130,7 +150,13 @@ class Options:
 
     def _default(self, at: Location, param: plan.Plan, default: str) -> None:
         try:
-            bind.convert(str(at[-1]), param, default, 0)
+            name = str(at[-1])
+            if param["parts"]:
+                bind.parts_of(name, param, default, 0)
+            elif param["many"]:
+                bind.convert_many(name, param, default, 0)
+            else:
+                bind.convert(name, param, default, 0)
         except InvalidArgument as error:
             self.document.problem((*at, "default"), error.message, self.name)
 
@@ -203,6 +229,11 @@ def python_name(option: str) -> str:
     """The option as a parameter in Python and in SQL: `object-kind` is object_kind, `for` is for_."""
     name = option.replace("-", "_")
     return f"{name}_" if keyword.iskeyword(name) else name
+
+
+def _in_list(sql: str | None, name: str) -> bool:
+    """Whether a condition takes several values of a parameter."""
+    return bool(sql and re.search(rf"\bIN\s*\(\s*:{name}\s*\)", sql, re.IGNORECASE))
 
 
 def column_names(declared: Filter) -> Sequence[str]:

@@ -53,7 +53,7 @@ class Statements:
         elif self.message.table in self.schema.tables:
             found = self._table_query(str(self.message.table))
         else:
-            if not self.message.table and not self.document.left_out(*self.at):
+            if not self.message.table and not self.document.touched(*self.at, "sql"):
                 self.document.problem(self.at, "needs `sql`, because its answer is from no table", self.name)
             return {}
         if found and not self.document.problems:
@@ -98,7 +98,8 @@ class Statements:
         named = group.by if isinstance(group, Group) else {field: field for field in group}
         for option, field in named.items():
             if field not in self.message.fields:
-                at = (*self.at, "group", "by", option) if isinstance(group, Group) else (*self.at, "group")
+                below = ("by", option) if isinstance(group, Group) else (group.index(option),)
+                at: Location = (*self.at, "group", *below)
                 self.document.problem(at, f'no field "{field}" in the answer{nearest(field, self.message.fields)}', self.name)
         fields = list(self.message.fields)
         return {
@@ -127,7 +128,9 @@ class Statements:
                     else:
                         self.sql.no_column(column, table, at, self.name)
             falling = [entry.startswith("-") for entry in entries]
-            terms = [f"{column} DESC" if desc else column for column, desc in zip(names, falling, strict=True)]
+            # With the table's name, lest a field that is called like another column is taken for it.
+            full = [f'"{column}"' if self.query.group and column in fields else f"{table}.{column}" for column in names]
+            terms = [f"{column} DESC" if desc else column for column, desc in zip(full, falling, strict=True)]
             keyed = (
                 bool(names)
                 and not self.query.group
@@ -138,7 +141,7 @@ class Statements:
             )
             orders[name] = {
                 "sql": f"ORDER BY {', '.join(terms)}" if terms else "",
-                "columns": names if keyed else [],
+                "columns": full if keyed else [],
                 "places": [plain[column] for column in names] if keyed else [],
                 "falling": falling[:1] == [True],
             }
@@ -155,6 +158,8 @@ class Statements:
             self.sql.no_column(column, table, at, self.name)
         elif index is None:
             self.document.problem(at, f"no index begins with {column}", self.name)
+        elif not self.schema.is_integer(table, column):
+            self.document.problem(at, f"{column} is no whole number that rises with each change", self.name)
         elif column not in places:
             self.document.problem(at, f"{column} is no field of the answer", self.name)
         elif self.query.group:
@@ -172,7 +177,8 @@ class Statements:
                 if declared.sql:
                     text = self._own_condition(name, declared, table, at)
                 elif not column_names(declared):
-                    self.document.problem(at, "needs a column, or sql", self.name)
+                    if not self.document.touched(*at):
+                        self.document.problem(at, "needs a column, or sql", self.name)
                     continue
                 else:
                     text = self._condition(name, declared, known, table, at)
@@ -201,7 +207,7 @@ class Statements:
             return None
         allowed = self._parameters(name, declared)
         for mark in tree.find_all(exp.Placeholder):
-            if mark.name not in allowed:
+            if mark.name not in allowed and not self.document.touched(*at):
                 self.document.problem((*at, "sql"), f'no parameter ":{mark.name}"{nearest(mark.name, allowed)}', self.name)
         return f"({str(declared.sql).strip()}\n)"
 
@@ -248,7 +254,8 @@ class Statements:
             "orders": NO_ORDER,
             "arrivals": None,
             "context": sorted(given & set(CONTEXT)),
-            "database": any(table.name in self.schema.tables for table in tree.find_all(exp.Table)),
+            "database": any(table.name in self.schema.tables for table in tree.find_all(exp.Table))
+            or any(name.startswith("database_") for name in given),
         }
 
     def _prepare(self, whole: plan.Plan) -> None:

@@ -51,6 +51,9 @@ def compile_own(files: dict[str, str], built_in: str, key: str) -> plan.Plan:
             except SpecError as error:
                 found["problems"] += error.problems
                 continue
+            except Exception as error:  # noqa: BLE001 - a file that we did not foresee must not take the others down
+                found["problems"].append(f"{name}:1:1: cannot be compiled: {type(error).__name__}: {str(error)[:200]}")
+                continue
             for query in compiled["queries"].values():
                 query["own"] = True
             for part in ("types", "messages", "queries"):
@@ -143,8 +146,8 @@ class _Compiler:
             problem = f'no table "{message.table}"{nearest(message.table, self.schema.tables)}'
             self.document.problem((*location, "from"), problem, name)
         fields = {}
-        if message.plural in PYTHON_HAS:
-            self.document.problem((*location, "plural"), f'"{message.plural}" cannot be the name of a field in Python', name)
+        if message.plural in PYTHON_HAS or message.plural in ("pagination", "coverage"):
+            self.document.problem((*location, "plural"), f'"{message.plural}" cannot be the key of the rows', name)
         for field_name, field in message.fields.items():
             at = (*location, "fields", field_name)
             if field_name in PYTHON_HAS:
@@ -166,7 +169,7 @@ class _Compiler:
 
     def _known_type(self, name: str, location: Location, subject: str) -> None:
         known = [*SCALARS, *self.spec.types]
-        if name not in known:
+        if name not in known and not self.document.left_out("types", name):
             self.document.problem(location, f'no type "{name}"{nearest(name, known)}', subject)
 
     def _query(self, name: str, query: Query) -> plan.Plan:

@@ -5,6 +5,7 @@ room's own checks, which add their problems to the same list.
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -16,7 +17,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from kube9.errors import SpecError
 
 Location = tuple[str | int, ...]
-MOST_VALUES, DEEPEST = 100_000, 50  # of a declared file; a few lines of aliases can stand for billions
+MOST_VALUES, DEEPEST, MOST_PROBLEMS = 20_000, 50, 100  # of a declared file; a few lines of aliases can stand for billions
+MOST_NAMED, LONGEST = 30, 60  # names in a message; characters of a value in it
 WRONG_FORM = {"model_type", "dict_type", "list_type", "string_type"}
 # What pydantic says of these is about Python.
 PLAIN_WORDS = {
@@ -30,6 +32,7 @@ PLAIN_WORDS = {
     "bool_type": "must be true or false",
     "too_short": "must not be empty",
     "string_too_short": "must not be empty",
+    "string_too_long": "is too long",
 }
 
 
@@ -54,6 +57,11 @@ class Document:
         self.lines = text.splitlines()
         self.problems: list[str] = []
         self._left_out: set[Location] = set()
+        merge = re.search(r"<<[\"']?\s*:", text)  # a few lines of merges can take the parser minutes
+        if merge:
+            line = text.count("\n", 0, merge.start()) + 1
+            column = merge.start() - text.rfind("\n", 0, merge.start())
+            raise SpecError([f"{name}:{line}:{column}: << is not taken here; name the keys"])
         yaml = YAML(typ="rt")
         try:
             self.root: Any = yaml.load(text)
@@ -62,7 +70,9 @@ class Document:
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
             what = (error.problem or "not YAML").partition("\n")[0].partition(" with value ")[0]
             raise SpecError([f"{name}:{line}:{column}: {what}"]) from None
-        except (YAMLError, ValueError, RecursionError) as error:
+        except RecursionError:
+            raise SpecError([f"{name}:1:1: nested too deeply"]) from None
+        except (YAMLError, ValueError) as error:
             raise SpecError([f"{name}:1:1: {str(error).partition(chr(10))[0]}"]) from None
 
     def position(self, location: Location) -> tuple[int, int]:
@@ -102,11 +112,17 @@ class Document:
         """Note a mistake: where, in what (`subject`, such as a query's name), and what it is."""
         line, column = at or self.position(location)
         self.problems.append(f"{self.name}:{line}:{column}: {subject + ': ' if subject else ''}{message}")
+        if len(self.problems) >= MOST_PROBLEMS:
+            self.check()
 
     def check(self) -> None:
         """Raise SpecError when a problem was noted, with all of them in the order of the file."""
         if self.problems:
-            raise SpecError(sorted(set(self.problems), key=_line_and_column))
+            raise SpecError(sorted(set(self.problems), key=self._place))
+
+    def _place(self, problem: str) -> tuple[int, int]:
+        line, column, _ = problem[len(self.name) + 1 :].split(":", 2)
+        return int(line), int(column)
 
     def validate(self, model: type[Model]) -> Model:
         """The file as a record of the given model.
@@ -147,6 +163,10 @@ class Document:
     def left_out(self, *location: str | int) -> bool:
         """Whether this part had a mistake of form, so that what refers to it is not to be complained about."""
         return any(location[: len(way)] == way for way in self._left_out)
+
+    def touched(self, *location: str | int) -> bool:
+        """Whether a mistake of form was found in this part, or anywhere inside it."""
+        return self.left_out(*location) or any(way[: len(location)] == location for way in self._left_out)
 
     def _leave_out(self, data: Any, way: Location) -> bool:
         """Take a part out of the data. False when it was not there."""
@@ -190,7 +210,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
     if close:
         return f'; did you mean "{close[0]}"?'
-    return f"; known: {', '.join(words)}" if words else ""
+    more = ", …" if len(words) > MOST_NAMED else ""
+    return f"; known: {', '.join(words[:MOST_NAMED])}{more}" if words else ""
 
 
 def _told_once(mistakes: list[tuple[Location, Any]]) -> list[tuple[Location, Any]]:
@@ -212,7 +233,10 @@ def _named(value: Any) -> str:
         return "a mapping"
     if isinstance(value, list):
         return "a list"
-    return "nothing" if value is None else repr(value)
+    if value is None:
+        return "nothing"
+    said = value.isoformat() if hasattr(value, "isoformat") else repr(value)  # a date that YAML has read
+    return said if len(said) <= LONGEST else f"{said[:LONGEST]}…"
 
 
 def _keys_at(model: type[Record], location: Location) -> list[str]:
@@ -232,8 +256,3 @@ def _keys_at(model: type[Record], location: Location) -> list[str]:
                 current = arguments[-1]
     fields = getattr(current, "model_fields", {})
     return [field.alias or name for name, field in fields.items()]
-
-
-def _line_and_column(problem: str) -> tuple[str, int, int]:
-    name, line, column, _ = problem.split(":", 3)
-    return name, int(line), int(column)

@@ -41,12 +41,12 @@ def keep_for_all() -> list[str]:
     """
     if not os.environ.get(plan.OWN):
         return []
-    path = plan.data_path(plan.own_key(plan.fresh_key()))
-    if os.path.exists(path):
+    key = plan.own_key(plan.fresh_key())
+    if plan.read(key, plan.data_path(key)):
         return []
     import subprocess  # 5 ms
 
-    child = [sys.executable, "-c", "from kube9 import fresh; print('\\n'.join(fresh.keep_here()))"]
+    child = [sys.executable, "-c", "from kube9 import fresh; print(*fresh.keep_here(), sep='\\n', end='')"]
     try:
         done = subprocess.run(child, capture_output=True, text=True, timeout=CHILD_S, check=False)  # noqa: S603 - ourselves
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -64,7 +64,7 @@ def keep_here() -> list[str]:
     own = _own(key, text)
     _keep(own, path)
     directory, kept = os.path.split(path)
-    for name in os.listdir(directory):
+    for name in os.listdir(directory) if os.path.isdir(directory) else ():
         if name.startswith("queries-") and name.endswith(".marshal") and name != kept:
             os.unlink(os.path.join(directory, name))
     return list(own["problems"])

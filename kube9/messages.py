@@ -100,6 +100,9 @@ class Page(Message):
     def __getitem__(self, index: int) -> Any:
         return self.rows[index]
 
+    def __str__(self) -> str:
+        return repr(self)
+
     def __repr__(self) -> str:
         pagination: Pagination = self.pagination  # type: ignore[attr-defined]
         more = "" if pagination.total_exact else "more than "
@@ -138,7 +141,10 @@ def argument(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [argument(entry) for entry in value]
     if isinstance(value, datetime):
-        return _iso(value if value.tzinfo else value.replace(tzinfo=UTC))
+        try:
+            return _iso(value if value.tzinfo else value.replace(tzinfo=UTC))
+        except ValueError as error:
+            raise errors.InvalidArgument(f"{value} is {error}") from None
     return f"{int(value.total_seconds())}s" if isinstance(value, timedelta) else value
 
 
@@ -146,7 +152,7 @@ def parameter_type(param: Plan) -> Any:
     """The Python type of a parameter, None when it is not given."""
     kind: Any = Literal[tuple(param["choices"])] if param["choices"] else PYTHON_TYPES.get(param["type"], str)
     if param["type"] == "time":
-        kind = str | datetime
+        kind = str | datetime | timedelta
     elif param["type"] == "duration":
         kind = str | timedelta
     elif param["bounds"]:
@@ -165,17 +171,26 @@ def _request(query: Plan) -> type[Request]:
     fields: dict[str, Any] = {}
     for name, param in query["params"].items():
         check = pydantic.AfterValidator(partial(_checked, name, param))
+        split = pydantic.BeforeValidator(partial(_split, param))
         about = pydantic.Field(default_of(param), description=param["doc"], validate_default=False)
-        fields[name] = (Annotated[parameter_type(param), check], about)
+        fields[name] = (Annotated[parameter_type(param), split, check], about)
     name = f"{call_name(query)}Request"
     return pydantic.create_model(name, __base__=Request, __doc__=f"What `kube9 query {query['name']}` takes.", **fields)
 
 
+def _split(param: Plan, value: Any) -> Any:
+    """`error,critical` as a list, where the set is closed, as the command line takes it."""
+    return value.split(",") if param["many"] and param["choices"] and isinstance(value, str) and "," in value else value
+
+
 def _checked(name: str, param: Plan, value: Any) -> Any:
-    if value is not None and not param["parts"]:
+    if value is not None:
         try:
             given = argument(value)
-            (bind.convert_many if param["many"] else bind.convert)(name, param, given, times.now_ms())
+            if param["parts"]:
+                bind.parts_of(name, param, str(given), times.now_ms())
+            else:
+                (bind.convert_many if param["many"] else bind.convert)(name, param, given, times.now_ms())
         except errors.InvalidArgument as error:
             raise ValueError(str(error)) from None
     return value

@@ -98,7 +98,8 @@ def _map(value: Any) -> dict[str, Any]:
 def _text(value: Any) -> str | None:
     """A string as it is, None for an empty or absent one; whatever else a reporter wrote, as text."""
     if isinstance(value, str):
-        # A lone surrogate is legal in JSON and cannot be stored.
+        # A lone surrogate and a NUL are legal in JSON; the first cannot be stored, the second hides what is behind it.
+        value = value.replace("\0", "\ufffd") if "\0" in value else value
         return (value if value.isascii() else value.encode(errors="replace").decode()) or None
     return None if value is None or isinstance(value, dict | list) else str(value)
 

@@ -21,7 +21,7 @@ DIGEST_SIZE = 16
 SPEC = "queries.yaml"
 OWN = "KUBE9_QUERIES"  # the environment's name for a file or directory of the user's own queries
 COMPILERS = ("compiler.py", "compile_options.py", "compile_sql.py", "sqlcheck.py", "spec.py", "plan.py")
-MOST_FILES, MOST_BYTES = 100, 256 * 1024  # of those files, and of each
+MOST_FILES, MOST_BYTES, MOST_BYTES_IN_ALL = 100, 256 * 1024, 1024 * 1024  # of those files: how many, of each, together
 FORMATS = ("json", "yaml", "table", "wide", "jsonl", "csv", "name")
 
 TYPE_CHECKING = False  # `typing` would cost 6 ms; type checkers know the name
@@ -156,20 +156,24 @@ def own_files() -> tuple[dict[str, bytes], list[str]]:
             paths = [os.path.join(place, name) for name in names if name.endswith((".yaml", ".yml")) and name[0] != "."]
     except OSError as error:
         return found, [f"{place}:1:1: cannot be read: {error.strerror}"]
+    total = 0
     if len(paths) > MOST_FILES:
         return found, [f"{place}:1:1: holds {len(paths)} files, and at most {MOST_FILES} are read"]
     for path in paths:
+        shown = path.encode(errors="backslashreplace").decode()  # the name of a file may be any bytes
         try:
             size = os.stat(path).st_size
             if not os.path.isfile(path):
-                problems.append(f"{path}:1:1: is no file")
-            elif size > MOST_BYTES:
-                problems.append(f"{path}:1:1: has {size} bytes, and at most {MOST_BYTES} are read")
+                problems.append(f"{shown}:1:1: is no file")
+            elif size > MOST_BYTES or total + size > MOST_BYTES_IN_ALL:
+                most = f"{MOST_BYTES} are read, and {MOST_BYTES_IN_ALL} of all files"
+                problems.append(f"{shown}:1:1: has {size} bytes, and at most {most}")
             else:
+                total += size
                 with open(path, "rb") as file:
-                    found[path] = file.read(MOST_BYTES)
+                    found[shown] = file.read(MOST_BYTES)
         except (OSError, ValueError) as error:
-            problems.append(f"{path}:1:1: cannot be read: {getattr(error, 'strerror', None) or error}")
+            problems.append(f"{shown}:1:1: cannot be read: {getattr(error, 'strerror', None) or error}")
     return found, problems
 
 

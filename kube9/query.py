@@ -11,11 +11,11 @@ PROGRESS_STEPS = 10_000  # of SQLite's virtual machine between two looks at the 
 TRIES, PAUSE_S = 5, 0.02  # at reading a file that a writer keeps opening and closing
 MOST_COUNTED = 10_000  # where a total would take reading the table
 PAGING = ("limit", "offset", "page_token", "after", "sort")  # parameters that are no condition
-OWN_LENGTH, OWN_VDBE_STEPS = 10_000_000, 100_000  # of a value and of a compiled statement, in a query of the user's own
+OWN_LENGTH, OWN_VDBE_STEPS = 100_000, 100_000  # of a value and of a compiled statement, in a query of the user's own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from kube9.plan import Plan
@@ -99,7 +99,7 @@ def _conditions(query: "Plan", values: "dict[str, Any]", parameters: "dict[str, 
             key = segments[index]
             found = values[key]
             if isinstance(found, list):
-                marks = [f"{key}_{number}" for number in range(len(found))]
+                marks = [f"{key}__{number}" for number in range(len(found))]  # no option has two underscores
                 parameters.update(zip(marks, found, strict=True))
                 parameters.pop(key, None)
                 text += f":{', :'.join(marks)}{segments[index + 1]}"
@@ -110,11 +110,11 @@ def _conditions(query: "Plan", values: "dict[str, Any]", parameters: "dict[str, 
     cursor, arrivals = values.get("page_token"), query["arrivals"]
     if cursor:
         if arrivals:
-            conditions.append(f"+{arrivals['column']} <= :pinned")
-            parameters["pinned"] = cursor.seq
+            conditions.append(f"+{arrivals['column']} <= :pinned__")
+            parameters["pinned__"] = cursor.seq
         if cursor.keys:
             order = _order(query, values)
-            marks = [f"key_{number}" for number in range(len(cursor.keys))]
+            marks = [f"key__{number}" for number in range(len(cursor.keys))]
             parameters.update(zip(marks, cursor.keys, strict=True))
             columns, sign = ", ".join(order["columns"]), "<" if order["falling"] else ">"
             conditions.append(f"({columns}) {sign} (:{', :'.join(marks)})")
@@ -154,7 +154,11 @@ def run(path: str, asked: Asked, timeout_s: float, heap_bytes: int = 0) -> Answe
     deadline = time.monotonic() + timeout_s
     if not asked.query["database"]:
         with store.Nowhere() as reader:
-            return _read(reader, asked, deadline)
+            try:
+                _limit_heap(reader.connection, heap_bytes)
+                return _read(reader, asked, deadline)
+            except store.Error as error:
+                raise store.translate(error, "no database") from error
     for left in reversed(range(TRIES)):
         try:
             opened = store.open_reader(path, timeout_s)
@@ -165,8 +169,7 @@ def run(path: str, asked: Asked, timeout_s: float, heap_bytes: int = 0) -> Answe
             raise
         with opened as reader:
             try:
-                if heap_bytes:
-                    reader.connection.execute(f"PRAGMA hard_heap_limit={heap_bytes}")
+                _limit_heap(reader.connection, heap_bytes)
                 answer = _read(reader, asked, deadline)
             except store.Error as error:
                 if reader.changed():
@@ -175,6 +178,11 @@ def run(path: str, asked: Asked, timeout_s: float, heap_bytes: int = 0) -> Answe
             if not reader.changed():
                 return answer
     raise errors.Unavailable("the database keeps changing while it is read", f"{path}: try again")
+
+
+def _limit_heap(connection: store.Connection, heap_bytes: int) -> None:
+    if heap_bytes:
+        connection.execute(f"PRAGMA hard_heap_limit={heap_bytes}")
 
 
 def pages(path: str, asked: Asked, timeout_s: float, heap_bytes: int = 0) -> "Iterator[Answer]":
@@ -217,6 +225,8 @@ def _behind(asked: Asked, answer: Answer) -> Cursor:
 
 def _read(reader: store.Reader | store.Nowhere, asked: Asked, deadline: float) -> Answer:
     connection, query, values = reader.connection, asked.query, asked.values
+    if time.monotonic() >= deadline:
+        raise errors.DeadlineExceeded("the time limit passed", "ask for less, or raise --timeout")
     connection.set_progress_handler(lambda: time.monotonic() > deadline, PROGRESS_STEPS)
     if query["context"]:
         values = values | _context(asked, reader.path)
@@ -227,12 +237,12 @@ def _read(reader: store.Reader | store.Nowhere, asked: Asked, deadline: float) -
         store.guard(connection, OWN_LENGTH, OWN_VDBE_STEPS)
     sql, parameters = statement(query, "select", values)
     if not query["paged"]:
-        row = connection.execute(sql, parameters).fetchone()
-        if row is None:
+        rows = _rows(connection.execute(f"{sql}\nLIMIT 1", parameters), asked)
+        if not rows:
             raise _not_found(query, values)
-        return Answer(query, [row])
+        return Answer(query, rows)
     state = _state(connection, query, values) if query["arrivals"] else None
-    rows = connection.execute(sql, parameters).fetchall()
+    rows = _rows(connection.execute(sql, parameters), asked)
     more = len(rows) > values["limit"]
     answer = Answer(query, rows[: values["limit"]])
     answer.limit = values["limit"]
@@ -244,6 +254,14 @@ def _read(reader: store.Reader | store.Nowhere, asked: Asked, deadline: float) -
     if more and "after" not in values:
         answer.next_page_token = page_token(asked, _behind(asked, answer))
     return answer
+
+
+def _rows(found: "Iterable[tuple[Any, ...]]", asked: Asked) -> "list[tuple[Any, ...]]":
+    if not asked.query["own"]:
+        return list(found)
+    from kube9 import conform  # json: 4 ms
+
+    return conform.rows(found, asked)
 
 
 def _count(connection: store.Connection, answer: Answer, values: "dict[str, Any]", more: bool) -> None:
@@ -290,11 +308,17 @@ def _settled(connection: store.Connection, query: "Plan", values: "dict[str, Any
 def _as_stored(connection: store.Connection, known: str | None, word: str) -> str | None:
     if not known:
         return None
-    word = word.partition(".")[0]
-    forms = [word, word.removesuffix("s"), word.removesuffix("es"), word.removesuffix("ies") + "y"]  # plurals, as kubectl's
+    resource = word.partition(".")[0].lower()
+    forms = [resource] if resource else []  # and its singulars, as kubectl takes a plural
+    for ending, instead in (("s", ""), ("es", ""), ("ies", "y")):
+        if resource.endswith(ending) and resource != ending:
+            forms.append(resource.removesuffix(ending) + instead)
     marks = ", ".join("?" * len(forms))
-    sql = f"SELECT value FROM ({known}) WHERE value = ? OR value COLLATE NOCASE IN ({marks}) ORDER BY value = ? DESC LIMIT 1"
-    row = connection.execute(sql, [word, *forms, word]).fetchone()
+    sql = (
+        f"SELECT value FROM ({known}) WHERE value = ? OR value COLLATE NOCASE IN ({marks}) "
+        "ORDER BY value = ? DESC, value COLLATE NOCASE = ? DESC LIMIT 1"
+    )
+    row = connection.execute(sql, [word, *forms, word, resource]).fetchone()
     return row and str(row[0])
 
 

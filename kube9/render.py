@@ -20,6 +20,7 @@ DOCUMENTS = ("json", "yaml")  # the others are written page by page
 PEOPLE = ("table", "wide", "text")
 JSON_KINDS = ("json", "array")
 YAML_WORDS = ("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf")
+EMPTY = '""'  # a row of one empty value: an empty line is no row to most readers of csv
 EPIPE, EBADF = 32, 9  # of errno, whose import is not needed for two numbers that every POSIX has
 
 TYPE_CHECKING = False
@@ -111,7 +112,7 @@ class Lines:
         """Write a page; `last` says that none follows, though there may be more rows. False when the reader has gone."""
         if self.form == "name":
             place = answer.query["fields"].index(self.name)
-            text = "".join(f"{row[place]}\n" for row in answer.rows if row[place] is not None)
+            text = "".join(f"{' '.join(row[place].split())}\n" for row in answer.rows if row[place] is not None)
         else:
             answer = only(answer, self.fields)
             kinds = [self.types[field]["type"] for field in answer.fields]
@@ -134,7 +135,7 @@ class Lines:
         self.headers = False
         for row in answer.rows:
             lines.append(",".join(_csv_value(value, kind) for value, kind in zip(row, kinds, strict=True)))
-        return "".join(f"{line}\r\n" for line in lines)
+        return "".join(f"{line or EMPTY}\r\n" for line in lines)
 
 
 def total_of(answer: Answer) -> str:
@@ -153,6 +154,7 @@ def yaml(answer: Answer, plan: "Plan") -> str:
         pass
 
     Quoting.add_representer(str, _yaml_text)
+    Quoting.add_representer(float, _yaml_float)
     writer = YAML(typ="safe", pure=True)
     writer.Representer = Quoting
     writer.default_flow_style = False
@@ -181,7 +183,16 @@ def write(text: str) -> bool:
 
 def warn(text: str, form: str) -> None:
     """Say something on stderr that is no error, in the form of the answer."""
-    print(f"warning: {text}" if form in PEOPLE else f'{{"warning": {quote(text)}}}', file=sys.stderr)
+    print(f"warning: {text}" if form in PEOPLE else harmless(f'{{"warning": {quote(text)}}}'), file=sys.stderr)
+
+
+def harmless(text: str) -> str:
+    """JSON in which no character steers a terminal: what cannot be printed is written as `\\uXXXX`."""
+    if text.isprintable():
+        return text
+    from json import dumps
+
+    return "".join(char if char.isprintable() else dumps(char)[1:-1] for char in text)
 
 
 def give_up_stdout() -> None:
@@ -275,6 +286,13 @@ def reindent(text: str, pad: str) -> str:
         inside = True
     out.pop()  # the last piece is followed by no quote
     return "".join(out)
+
+
+def _yaml_float(representer: object, number: float) -> object:
+    # 1e+300 is a text in YAML 1.1, which wants 1.0e+300
+    text = repr(number)
+    text = text if "." in text else text.replace("e", ".0e")
+    return representer.represent_scalar("tag:yaml.org,2002:float", text)  # type: ignore[attr-defined]
 
 
 def _yaml_text(representer: object, text: str) -> object:

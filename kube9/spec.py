@@ -35,6 +35,7 @@ TypeName = Annotated[str, _named("[A-Z][A-Za-z0-9]{0,62}", "EventType")]
 Returns = Annotated[str, _named("(page of )?[A-Z][A-Za-z0-9]{0,62}", "Event or page of Event")]
 Flag = Annotated[str, _named(f"-[a-zA-Z]|--{KEBAB}", "-n or --namespace")]
 Text = Annotated[str, pydantic.StringConstraints(min_length=1)]
+Sql = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=20_000)]
 
 
 class Type(Record):
@@ -62,7 +63,7 @@ class Field(Record):
     type: str
     doc: str = ""
     column: Identifier | None = None  # where the column has another name than the field
-    sql: Text | None = None  # an expression over the columns, instead of a column; count(*) and the like under `group`
+    sql: Sql | None = None  # an expression over the columns, instead of a column; count(*) and the like under `group`
     present: bool = False  # never null, where that cannot be told from the column
 
     @pydantic.model_validator(mode="before")
@@ -89,7 +90,7 @@ class Filter(Record):
 
     column: Identifier | Annotated[list[Identifier], pydantic.Field(min_length=1)] | None = None  # of several, any may hold
     op: Literal["=", "in", ">=", ">", "<=", "<", "contains", "prefix", "min"] = "="
-    sql: Text | None = None  # the condition itself, with :name for the value
+    sql: Sql | None = None  # the condition itself, with :name for the value
     doc: str = ""
     type: str | None = None  # of the value, where it cannot be told from a field with this column
     parts: dict[Identifier, str] = {}  # of a value such as pod/nginx, each with its type; `sql` has them as :name_part
@@ -130,8 +131,8 @@ class Query(Record):
     arguments: dict[OptionName, Filter] = {}  # required, given by position
     filters: dict[OptionName, Filter] = {}
     window: list[OptionName] | None = None  # the filters that begin and end the time asked for; gives `coverage`
-    where: Text | None = None  # a condition that always holds
-    sql: Text | None = None  # one SELECT for what the keys cannot say; {filters} stands for the filters
+    where: Sql | None = None  # a condition that always holds
+    sql: Sql | None = None  # one SELECT for what the keys cannot say; {filters} stands for the filters
     group: Annotated[list[Identifier], pydantic.Field(min_length=1)] | Group | None = None
     order: list[str] | dict[Identifier, list[str]] = []  # columns, a leading - for falling; named, --sort chooses one
     page: Page | None = None

@@ -3,6 +3,7 @@
 The tables are those that the migrations really make, in an empty database in memory.
 """
 
+import logging
 import sqlite3
 from typing import Any
 
@@ -17,6 +18,7 @@ from kube9.store import VIRTUAL
 FORBIDDEN = (exp.DDL, exp.DML, exp.Command, exp.Pragma, exp.Attach, exp.Detach, exp.Transaction, exp.Set)
 
 
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # what it does not know is refused, and need not be logged
 FILTERS = "{filters}"
 STAND_IN = "(1 OR  1)"  # as long, so that places in the text stay
 
@@ -41,6 +43,11 @@ class Schema:
             (table, column),
         )
         return next((name for (name,) in indexes), None)
+
+    def is_integer(self, table: str, column: str) -> bool:
+        """Whether a column is declared INTEGER."""
+        found = self.connection.execute("SELECT type FROM pragma_table_info(?) WHERE name = ?", (table, column)).fetchone()
+        return bool(found and found[0] == "INTEGER")
 
     def key(self, table: str) -> str | None:
         """The column that is a table's primary key; None when it is several or none."""
@@ -90,6 +97,9 @@ class SqlChecker:
         """
         try:
             trees = sqlglot.parse(text.replace(FILTERS, STAND_IN), dialect="sqlite")
+        except RecursionError:
+            self.document.problem(at, "nested too deeply", subject)
+            return None
         except SqlglotError as error:
             first = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
             place = _offset(text, first.get("line") or 1, (first.get("col") or 1) - len(first.get("highlight") or " "))

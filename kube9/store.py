@@ -91,7 +91,9 @@ class Reader:
     def __init__(self, path: str, timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self.path = path
         self.immutable, self._before = _how_to_read(path)
-        self.connection = connect(path, "?immutable=1" if self.immutable else "?mode=ro", min(timeout_s, BUSY_TIMEOUT_S))
+        self.connection = connect(
+            path, "?immutable=1" if self.immutable else "?mode=ro", max(min(timeout_s, BUSY_TIMEOUT_S), 0)
+        )
         try:
             for pragma in (f"cache_size=-{READER_CACHE_KIB}", "query_only=1"):
                 self.connection.execute(f"PRAGMA {pragma}")
@@ -138,13 +140,16 @@ def guard(connection: Connection, length: int, steps: int) -> None:
 
     def allowed(action: int, first: str | None, second: str | None, *_: str | None) -> int:
         if action == READ:
-            return OK if first in tables or first in VIRTUAL or first == "" else DENY
+            named = not (first or "").startswith(("sqlite_", "pragma_", "dbstat"))
+            # Without a column the name may be that of a part of the statement itself (WITH).
+            return OK if first in tables or first in VIRTUAL or (not second and named) else DENY
         if action == FUNCTION:
             return DENY if second in UNSAFE else OK
         return OK if action in (SELECT, RECURSIVE) else DENY
 
     for name in VIRTUAL:  # SQLite makes these on their first use, which the authorizer would refuse
         connection.execute(f"SELECT 1 FROM {name}('[]')")
+    connection.text_factory = lambda raw: raw.decode(errors="replace")  # a blob may be called text
     connection.setlimit(LIMIT_LENGTH, length)
     connection.setlimit(LIMIT_VDBE_OP, steps)
     connection.set_authorizer(allowed)
@@ -196,6 +201,8 @@ def schema_version(connection: Connection, path: str) -> int:
 def translate(error: Exception, path: str) -> errors.Kube9Error:
     """The error of ours for an error of SQLite's."""
     name = getattr(error, "sqlite_errorname", "SQLITE_ERROR")
+    if "not authorized" in str(error):
+        name = "SQLITE_AUTH"
     for prefix, kind, message, advice in SQLITE_ERRORS:
         if name.startswith(prefix):
             return kind(message, f"{path}: {error} ({name}); {advice}")

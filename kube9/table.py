@@ -53,6 +53,7 @@ class Tables:
             width=PIPED_WIDTH if self.piped else None,
             color_system=None if plain else "auto" if chosen["color"] == "auto" else "standard",
             force_terminal=None if chosen["color"] == "auto" else not plain,
+            no_color=plain,
             highlight=False,
             emoji=False,
             markup=False,
@@ -88,6 +89,9 @@ class Tables:
         natural = {header: max(map(cell_len, [header, *cells])) for header, cells in columns.items()}
         if first:
             self.widths = self._fit(natural)
+            for header in [header for header, form, _ in self.columns if form == "bar" and header in self.widths]:
+                room = self.widths[header]
+                columns[header] = [BAR * round(len(cell) * room / BAR_LENGTH) for cell in columns[header]]
         elif self.piped:
             self.widths = {header: max(width, natural[header]) for header, width in self.widths.items()}
         shows = first and self.headers
@@ -101,7 +105,7 @@ class Tables:
             table.add_column(header, no_wrap=True, overflow="ellipsis", width=width, justify=side)
         for index in range(len(rows)):
             texts = (columns[header][index] for header in self.widths)
-            table.add_row(*(Text(text, style=STYLES.get(text, "")) for text in texts))
+            table.add_row(*(_coloured(text) for text in texts))
         return table
 
     def _fit(self, natural: dict[str, int]) -> dict[str, int]:
@@ -109,7 +113,7 @@ class Tables:
         flexible = [
             header
             for header, form, names in self.columns
-            if form == "object" or (not form and fields[names[0]]["type"] in FLEXIBLE and header not in narrow)
+            if form in ("object", "bar") or (not form and fields[names[0]]["type"] in FLEXIBLE and header not in narrow)
         ]
         if self.follows and not self.piped:
             natural |= {header: max(natural[header], ROOMY) for header in flexible}  # longer ones are to come
@@ -135,6 +139,11 @@ def fit(widths: dict[str, int], flexible: list[str], narrow: list[str], width: i
         if room >= min(wanted, ENOUGH * len(flexible)) or not header:
             break
         widths.pop(header, None)
+        flexible = [name for name in flexible if name in widths]
+    # Half a number says something else: where even the rigid ones are too many, the last of them go.
+    last = [name for name in widths if name not in flexible]
+    while len(last) > 1 and sum(widths[name] + GAP for name in last) + len(flexible) * (1 + GAP) - GAP > width:
+        room += widths.pop(last.pop()) + GAP
     # The narrow ones of the flexible columns stay whole, and the others share what is left.
     for left, name in zip(range(len(flexible), 0, -1), sorted(flexible, key=widths.__getitem__), strict=True):
         widths[name] = max(min(widths[name], room // left), 1)
@@ -148,7 +157,7 @@ def _fields(row: Row, fields: list[str] | None) -> Table:
     table.add_column(overflow="fold")
     for name in fields or row:
         text = _text(row[name])
-        table.add_row(name.replace("_", " ").upper(), Text(safe(text, keep_lines=True), style=STYLES.get(text, "")))
+        table.add_row(name.replace("_", " ").upper(), _coloured(text, safe(text, keep_lines=True)))
     return table
 
 
@@ -165,6 +174,11 @@ def _cells(form: str, fields: list[str], rows: list[Row], with_namespace: bool) 
         most = max((value or 0 for (value,) in found), default=0)
         return [BAR * round(BAR_LENGTH * (value or 0) / most) if most else "" for (value,) in found]
     return [_text(value) for (value,) in found]
+
+
+def _coloured(text: str, shown: str | None = None) -> Text:
+    # a span, because the style of a whole text colours the blanks behind it too
+    return Text.assemble((text if shown is None else shown, STYLES.get(text, "")))
 
 
 def _text(value: Any) -> str:

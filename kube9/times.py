@@ -71,7 +71,7 @@ def duration_ms(text: str) -> int:
             number = ""
         else:
             raise ValueError(f"not {DURATIONS}")
-    if number or not text:
+    if number or not text or total >= 2**63:
         raise ValueError(f"not {DURATIONS}")
     return total
 
