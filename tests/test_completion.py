@@ -377,7 +377,8 @@ def test_the_fixed_commands_are_those_of_the_program():
 def test_an_option_is_offered_once_unless_it_may_be_repeated(asked):
     offered = values(asked("query", "events", "list", "--since", "1h", "--severity", "error", "--all", "-n", "a", "--"))
     assert not {"--since", "--all", "--namespace", "--object-namespace"} & set(offered)
-    assert {"--severity", "--until", "--watch"} <= set(offered)
+    assert {"--severity", "--until"} <= set(offered)
+    assert not {"--watch", "--limit"} & set(offered)  # which --all excludes
 
 
 @pytest.mark.parametrize("given", ["--severity", "--min-severity"])
