@@ -244,3 +244,20 @@ def test_an_odd_name_is_matched_exactly(odd: Kube9, name: str):
 def test_an_odd_id_is_nobodys(odd: Kube9, id: str):
     done = odd.query("events", "get", id)
     assert (done.code, done.error["code"], done.error["event_id"]) == (1, "NOT_FOUND", id)
+
+
+@pytest.mark.scenario("CLI-04")
+def test_the_list_is_newest_first_with_its_place_and_its_coverage(sampled: Kube9):
+    done = sampled.query("events", "list")
+    assert (done.code, done.err) == (0, "")
+    answer = done.json
+    assert list(answer) == ["events", "pagination", "coverage"]
+    paging = {"total", "limit", "offset", "returned", "next_page_token", "sync_token", "total_exact"}
+    assert answer["pagination"].keys() == paging
+    assert answer["coverage"].keys() == {"from", "to", "covered_seconds", "complete", "gaps"}
+    whole = sampled.events("--limit", "1000")
+    assert whole == sorted(whole, key=lambda event: (event["last_seen_at"], event["id"]), reverse=True)
+    assert answer["events"] == whole[:50]
+    by_first = sampled.events("--limit", "1000", "--sort", "created_at")
+    assert ids(by_first) == ids(sorted(whole, key=lambda event: (event["created_at"], event["id"]), reverse=True))
+    assert ids(by_first) != ids(whole)
