@@ -4,7 +4,7 @@ BIN = .venv/bin
 DEMO = .demo/kube9.db
 CLUSTER = $(BIN)/python tests/cluster/cluster.py
 
-.PHONY: demo test test-cluster test-all check format bench lock clean
+.PHONY: demo test test-cluster test-all check format generate bench lock clean
 
 demo: .venv/ready
 	@rm -rf .demo
@@ -39,6 +39,11 @@ check: .venv/ready
 format: .venv/ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# What is written from queries.yaml and kept in the tree; tests say when it is stale.
+generate: .venv/ready
+	env -u KUBE9_QUERIES $(BIN)/kube9 spec export stubs > .stubs && mv .stubs kube9/__init__.pyi
+	env -u KUBE9_QUERIES $(BIN)/kube9 spec export markdown > .page && mv .page docs/commands.md
 
 bench: .venv/ready
 	$(BIN)/python bench/start_up.py

@@ -5,6 +5,7 @@ Written by `kube9 spec export stubs`; an edit belongs into queries.yaml.
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
+from os import PathLike
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, overload
 
 from kube9 import errors as errors
@@ -415,7 +416,7 @@ class _EventsService:
         after: str | None = None,
         sort: _ListEventsSort | None = "last_seen_at",
         request: ListEventsRequest | None = None,
-        timeout: float = 30.0,
+        timeout: float | None = 30.0,
     ) -> ListEventsResponse:
         """List events, newest first.
 
@@ -469,7 +470,7 @@ class _EventsService:
         after: str | None = None,
         sort: _ListEventsSort | None = "last_seen_at",
         request: ListEventsRequest | None = None,
-        timeout: float = 30.0,
+        timeout: float | None = 30.0,
     ) -> Iterator[Event]:
         """List events, newest first.
 
@@ -525,7 +526,7 @@ class _EventsService:
         after: str | None = None,
         sort: _ListEventsSort | None = "last_seen_at",
         request: ListEventsRequest | None = None,
-        timeout: float = ...,
+        timeout: float | None = ...,
     ) -> Iterator[Event]:
         """List events, newest first.
 
@@ -557,7 +558,7 @@ class _EventsService:
             timeout: time limit in seconds
         """
     @overload
-    def get(self, id: str, *, timeout: float = 30.0) -> Event:
+    def get(self, id: str, *, timeout: float | None = 30.0) -> Event:
         """Show one event.
 
         Args:
@@ -565,7 +566,7 @@ class _EventsService:
             timeout: time limit in seconds
         """
     @overload
-    def get(self, *, request: GetEventsRequest, timeout: float = 30.0) -> Event: ...
+    def get(self, *, request: GetEventsRequest, timeout: float | None = 30.0) -> Event: ...
     def summary(
         self,
         *,
@@ -581,7 +582,7 @@ class _EventsService:
         offset: int | None = 0,
         page_token: str | None = None,
         request: SummaryEventsRequest | None = None,
-        timeout: float = 30.0,
+        timeout: float | None = 30.0,
     ) -> SummaryEventsResponse:
         """Count events by type, severity, reason, namespace or kind.
 
@@ -615,7 +616,7 @@ class _EventsService:
         offset: int | None = 0,
         page_token: str | None = None,
         request: SummaryEventsRequest | None = None,
-        timeout: float = 30.0,
+        timeout: float | None = 30.0,
     ) -> Iterator[EventCount]:
         """Count events by type, severity, reason, namespace or kind.
 
@@ -650,7 +651,7 @@ class _EventsService:
         offset: int | None = 0,
         page_token: str | None = None,
         request: NoisyEventsRequest | None = None,
-        timeout: float = 30.0,
+        timeout: float | None = 30.0,
     ) -> NoisyEventsResponse:
         """List the objects whose events repeat most.
 
@@ -682,7 +683,7 @@ class _EventsService:
         offset: int | None = 0,
         page_token: str | None = None,
         request: NoisyEventsRequest | None = None,
-        timeout: float = 30.0,
+        timeout: float | None = 30.0,
     ) -> Iterator[NoisyObject]:
         """List the objects whose events repeat most.
 
@@ -715,7 +716,7 @@ class _EventsService:
         offset: int | None = 0,
         page_token: str | None = None,
         request: ReasonsEventsRequest | None = None,
-        timeout: float = 30.0,
+        timeout: float | None = 30.0,
     ) -> ReasonsEventsResponse:
         """List the reasons of events with how often each was given.
 
@@ -745,7 +746,7 @@ class _EventsService:
         offset: int | None = 0,
         page_token: str | None = None,
         request: ReasonsEventsRequest | None = None,
-        timeout: float = 30.0,
+        timeout: float | None = 30.0,
     ) -> Iterator[ReasonCount]:
         """List the reasons of events with how often each was given.
 
@@ -779,7 +780,7 @@ class _EventsService:
         offset: int | None = 0,
         page_token: str | None = None,
         request: TimelineEventsRequest | None = None,
-        timeout: float = 30.0,
+        timeout: float | None = 30.0,
     ) -> TimelineEventsResponse:
         """Count events by time, in intervals that fit the window.
 
@@ -816,7 +817,7 @@ class _EventsService:
         offset: int | None = 0,
         page_token: str | None = None,
         request: TimelineEventsRequest | None = None,
-        timeout: float = 30.0,
+        timeout: float | None = 30.0,
     ) -> Iterator[EventInterval]:
         """Count events by time, in intervals that fit the window.
 
@@ -851,14 +852,14 @@ class Client:
     def __exit__(self, *_: object) -> None: ...
     def close(self) -> None:
         """Refuse further calls, and end the watches. Nothing is open between calls."""
-    def capabilities(self, *, request: CapabilitiesRequest | None = None, timeout: float = 30.0) -> Capabilities:
+    def capabilities(self, *, request: CapabilitiesRequest | None = None, timeout: float | None = 30.0) -> Capabilities:
         """Show what can be asked, and with which options.
 
         Args:
             request: all of these as a CapabilitiesRequest
             timeout: time limit in seconds
         """
-    def status(self, *, request: StatusRequest | None = None, timeout: float = 30.0) -> Status:
+    def status(self, *, request: StatusRequest | None = None, timeout: float | None = 30.0) -> Status:
         """Show how kube9 is.
 
         Args:
@@ -866,5 +867,5 @@ class Client:
             timeout: time limit in seconds
         """
 
-def connect(path: str | None = None) -> Client:
+def connect(path: str | PathLike[str] | None = None) -> Client:
     """Open a kube9 database to ask it; by default the one that the command line asks."""

@@ -18,9 +18,19 @@ from typing import Any
 
 from kube9 import bind, fresh, plan, query, render, store, times
 from kube9.errors import FailedPrecondition, InvalidArgument
-from kube9.messages import Message, Page, Request, argument, call_name, default_of, messages, parameter_type, response_name
+from kube9.messages import (
+    TIMEOUT_S,
+    Message,
+    Page,
+    Request,
+    argument,
+    call_name,
+    default_of,
+    messages,
+    parameter_type,
+    response_name,
+)
 
-TIMEOUT_S = 30.0
 LOOK_S = 0.25  # between two looks of a watch
 
 

@@ -57,7 +57,7 @@ class Options:
                     self._wrong_name(at, f'"{option}" is an argument already')
                 elif name in PYTHON_TAKES or name in PYTHON_HAS:
                     self._wrong_name(at, f'"{option}" cannot be the name of a parameter in Python')
-                elif name in KUBE9_TAKES:
+                elif name in KUBE9_TAKES and f"--{option}" not in taken:
                     self._wrong_name(at, f'"{option}" has a meaning for every query')
                 elif name in SQL_TAKES:
                     self._wrong_name(at, f'"{option}" cannot be the name of a parameter in SQL')

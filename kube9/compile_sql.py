@@ -15,9 +15,9 @@ from kube9 import plan
 from kube9.bind import part_name
 from kube9.compile_options import CONTEXT, column_names, python_name
 from kube9.declared import Document, Location, nearest
-from kube9.query import statement
 from kube9.spec import Filter, Group, Message, Query
 from kube9.sqlcheck import FILTERS, Schema, SqlChecker
+from kube9.statement import statement
 
 LAST_CHARACTER = "char(1114111)"  # U+10FFFF: all that begins with x lies between x and x with this behind it
 COMPARISONS: dict[str, type[exp.Binary]] = {"=": exp.EQ, ">=": exp.GTE, ">": exp.GT, "<=": exp.LTE, "<": exp.LT, "min": exp.GTE}

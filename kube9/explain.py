@@ -5,8 +5,8 @@ import sqlite3
 import sqlglot
 
 from kube9 import argv, bind, errors, plan, times
-from kube9.query import statement
 from kube9.sqlcheck import Schema
+from kube9.statement import statement
 
 
 def explain(compiled: plan.Plan, words: list[str]) -> str:

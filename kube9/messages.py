@@ -10,6 +10,7 @@ import pydantic
 from kube9 import bind, errors, times
 from kube9.plan import Plan
 
+TIMEOUT_S = 30.0  # of a call, when none is given
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -73,6 +74,9 @@ class Coverage(Message):
     gaps: list[Gap] = pydantic.Field(description="what was not")
 
 
+FIXED: tuple[type[Message], ...] = (Pagination, Coverage, Gap)  # which no spec declares
+
+
 class Request(Message):
     """Base of all requests: values are checked as the command line checks them."""
 
@@ -111,7 +115,7 @@ class Page(Message):
 
 def messages(plan: Plan) -> dict[str, type[Message]]:
     """A model for each message of the plan, a request for each query, and a response for each that returns pages."""
-    models: dict[str, type[Message]] = {"Pagination": Pagination, "Coverage": Coverage, "Gap": Gap}
+    models: dict[str, type[Message]] = {model.__name__: model for model in FIXED}
     models |= {name: _message(plan, name, declared) for name, declared in plan["messages"].items()}
     for query in plan["queries"].values():
         models[f"{call_name(query)}Request"] = _request(query)

@@ -20,7 +20,7 @@ from kube9.version import __version__
 DIGEST_SIZE = 16
 SPEC = "queries.yaml"
 OWN = "KUBE9_QUERIES"  # the environment's name for a file or directory of the user's own queries
-COMPILERS = ("compiler.py", "compile_options.py", "compile_sql.py", "sqlcheck.py", "spec.py", "plan.py")
+COMPILERS = ("compiler.py", "compile_options.py", "compile_sql.py", "statement.py", "sqlcheck.py", "spec.py", "plan.py")
 MOST_FILES, MOST_BYTES, MOST_BYTES_IN_ALL = 100, 256 * 1024, 1024 * 1024  # of those files: how many, of each, together
 FORMATS = ("json", "yaml", "table", "wide", "jsonl", "csv", "name")
 

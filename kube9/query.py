@@ -1,16 +1,15 @@
-"""Answering: join the pieces of one statement, run it on the database, bring back its rows."""
+"""Answering: run one statement on the database, and say where its rows stand in the whole."""
 
 import os
 import time
 
 from kube9 import errors, store, tokens
 from kube9.bind import Asked, Cursor, page_token, part_name
+from kube9.statement import MOST_COUNTED, counts_some, order_of, statement
 from kube9.version import __version__
 
 PROGRESS_STEPS = 10_000  # of SQLite's virtual machine between two looks at the clock, about a millisecond
 TRIES, PAUSE_S = 5, 0.02  # at reading a file that a writer keeps opening and closing
-MOST_COUNTED = 10_000  # where a total would take reading the table
-PAGING = ("limit", "offset", "page_token", "after", "sort")  # parameters that are no condition
 OWN_LENGTH, OWN_VDBE_STEPS = 100_000, 100_000  # of a value and of a compiled statement, in a query of the user's own
 
 TYPE_CHECKING = False
@@ -37,103 +36,6 @@ class Answer:
         self.next_page_token = ""
         self.sync_token: str | None = None
         self.window: tuple[str | None, str | None] | None = None
-
-
-def statement(query: "Plan", part: str, values: "dict[str, Any]") -> "tuple[str, dict[str, Any]]":
-    """The SQL of a query and its parameters.
-
-    Args:
-        query: the query's plan.
-        part: "select" for the rows, "count" for how many there are.
-        values: as `bind` gives them; a filter without a value leaves no trace in the SQL.
-    """
-    parameters: dict[str, Any] = {
-        name: None for name in query["params"] if name not in ("limit", "offset", "page_token", "after", "sort")
-    }
-    parameters |= values
-    conditions = _conditions(query, values, parameters)
-    source, joined = query["source"], "\n  AND ".join(conditions)
-    arrivals, group = query["arrivals"], query["group"]
-    if "after" in values:
-        source += f" INDEXED BY {arrivals['index']}"
-    if "{filters}" in source:
-        source = source.replace("{filters}", f"({joined or 1})")
-    elif joined:
-        source += f"\nWHERE {joined}"
-    columns = query["columns"]
-    if group:
-        by = group["by"]
-        chosen = dict(by[name] for name in (values[group["param"]] if group["param"] else by))
-        left_out = {place for place, _ in by.values()} - chosen.keys()
-        columns = [
-            f'NULL AS "{query["fields"][place]}"' if place in left_out else column for place, column in enumerate(columns)
-        ]
-        source += f"\nGROUP BY {', '.join(chosen.values())}"
-    if part == "count":
-        if group:
-            return f"SELECT count(*)\nFROM (SELECT 1\n{source})", parameters
-        if _counts_some(query, values):
-            return f"SELECT count(*)\nFROM (SELECT 1\n{source}\nLIMIT {MOST_COUNTED + 1})", parameters
-        return f"SELECT count(*)\n{source}", parameters
-    order = f"ORDER BY {arrivals['column']}" if "after" in values else _order(query, values)["sql"]
-    listed = ",\n  ".join(columns)
-    sql = f"SELECT\n  {listed}\n{source}\n{order}".rstrip()
-    if "limit" in values:
-        parameters["limit"] = values["limit"] + 1  # one more tells whether there are more
-        cursor = values.get("page_token")
-        parameters["offset"] = 0 if cursor and cursor.keys else cursor.offset if cursor else values["offset"]
-        sql += "\nLIMIT :limit OFFSET :offset"
-    return sql, parameters
-
-
-def _conditions(query: "Plan", values: "dict[str, Any]", parameters: "dict[str, Any]") -> list[str]:
-    """What must hold, each parameter in it also in `parameters`."""
-    conditions = [query["fixed"]] if query["fixed"] else []
-    leads = [name for name in query["leads"] if name in values]
-    for name, segments in query["where"]:
-        value = values.get(name)
-        if value is None or value is False:
-            continue
-        text = segments[0]
-        for index in range(1, len(segments), 2):
-            key = segments[index]
-            found = values[key]
-            if isinstance(found, list):
-                marks = [f"{key}__{number}" for number in range(len(found))]  # no option has two underscores
-                parameters.update(zip(marks, found, strict=True))
-                parameters.pop(key, None)
-                text += f":{', :'.join(marks)}{segments[index + 1]}"
-            else:
-                text += f":{key}{segments[index + 1]}"
-        # A plus before a column keeps SQLite from choosing its index.
-        conditions.append(f"+{text}" if leads and name not in leads else text)
-    cursor, arrivals = values.get("page_token"), query["arrivals"]
-    if cursor:
-        if arrivals:
-            conditions.append(f"+{arrivals['column']} <= :pinned__")
-            parameters["pinned__"] = cursor.seq
-        if cursor.keys:
-            order = _order(query, values)
-            marks = [f"key__{number}" for number in range(len(cursor.keys))]
-            parameters.update(zip(marks, cursor.keys, strict=True))
-            columns, sign = ", ".join(order["columns"]), "<" if order["falling"] else ">"
-            conditions.append(f"({columns}) {sign} (:{', :'.join(marks)})")
-    if "after" in values:
-        conditions.append(f"{arrivals['column']} > :after")
-        parameters["after"] = values["after"][1]
-    parameters.pop("page_token", None)
-    parameters.pop("sort", None)
-    return conditions
-
-
-def _order(query: "Plan", values: "dict[str, Any]") -> "Plan":
-    orders = query["orders"]
-    found: Plan = orders[values["sort"]] if "sort" in values else next(iter(orders.values()))
-    return found
-
-
-def _counts_some(query: "Plan", values: "dict[str, Any]") -> bool:
-    return "after" in values or any(values.get(name) for name in query["scans"])
 
 
 def run(path: str, asked: Asked, timeout_s: float, heap_bytes: int = 0) -> Answer:
@@ -217,7 +119,7 @@ def arrived(asked: Asked, since: Answer) -> Asked:
 
 def _behind(asked: Asked, answer: Answer) -> Cursor:
     """The cursor behind the last row of an answer."""
-    places = _order(asked.query, asked.values)["places"]
+    places = order_of(asked.query, asked.values)["places"]
     keys = [answer.rows[-1][place] for place in places]
     lineage, seq = tokens.read_sync_token(answer.sync_token) if answer.sync_token else (0, 0)
     return Cursor(lineage, seq, answer.total or 0, answer.exact, answer.offset + len(answer.rows), keys)
@@ -275,7 +177,7 @@ def _count(connection: store.Connection, answer: Answer, values: "dict[str, Any]
     if more or (answer.offset and not answer.rows):
         sql, parameters = statement(query, "count", values)
         (answer.total,) = connection.execute(sql, parameters).fetchone()
-        if _counts_some(query, values) and answer.total > MOST_COUNTED:
+        if counts_some(query, values) and answer.total > MOST_COUNTED:
             answer.total, answer.exact = MOST_COUNTED, False
 
 
