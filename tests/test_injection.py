@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from kube9 import bind, compiler, errors, query, spec
+from kube9 import bind, compiler, errors, query, spec, statement
 from kube9.compile_options import column_names, python_name
 
 TEXT = (ROOT / "queries.yaml").read_text()
@@ -290,7 +290,7 @@ def same_shape(declared: dict[str, Any], values: dict[str, Any]) -> dict[str, An
         name: [f"other {number}" for number in range(len(value))]
         if isinstance(value, list)
         else 7
-        if name in query.PAGING
+        if name in statement.PAGING
         else "other"
         for name, value in values.items()
     } | kept
@@ -310,7 +310,7 @@ def all_literals() -> set[str]:
     for declared in PLAN["queries"].values():
         values = {name: ["x"] if param["many"] or param["rising"] else "x" for name, param in declared["params"].items()}
         values |= {bind.part_name(name, part): "x" for name, of in declared["params"].items() for part, _ in of["parts"] or ()}
-        for name in query.PAGING:
+        for name in statement.PAGING:
             values.pop(name, None)
         if declared["group"] and declared["group"]["param"]:
             values[declared["group"]["param"]] = list(declared["group"]["by"])
