@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from kube9.version import __version__ as __version__
 
 
+def __dir__() -> list[str]:
+    from kube9.client import compiled
+
+    return sorted(["Client", "Kube9Error", "__version__", "connect", "errors", *compiled()[1]])
+
+
 def __getattr__(name: str) -> "Any":
     if name in ("Client", "connect"):
         from kube9 import client  # pydantic: 110 ms

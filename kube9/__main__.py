@@ -23,7 +23,8 @@ def main() -> int:
             return run(words)
     except KeyboardInterrupt:
         os._exit(INTERRUPTED)  # at once: a second Ctrl-C would interrupt the way out
-    sys.stderr.flush()
+    if sys.stderr is not None:
+        sys.stderr.flush()
     os._exit(code)  # all is written and closed: taking the interpreter down costs 2 ms and changes nothing
 
 
@@ -38,16 +39,19 @@ def first_try(words: list[str]) -> int | None:
     from kube9 import errors
     from kube9.answer import answer
 
-    if request[0]["own"]:
-        from kube9.cli import end_after
+    wants = request[2].get("format", "json")
 
-        end_after(request[2], request[2].get("format", "json"))
+    def hung() -> None:
+        from kube9 import cli
+
+        cli.hung(wants)()
+
     try:
-        answer(compiled, *request)
+        answer(compiled, *request, hung)
     except errors.Kube9Error as error:
         from kube9.cli import fail
 
-        return fail(error, request[2].get("format", "json"))
+        return fail(error, wants)
     return 0
 
 

@@ -1,18 +1,23 @@
 """A query from what was typed to what is printed: both ways of reading the command line end here."""
 
+import sys
+
 from kube9 import bind, errors, query, render, store, times
 
 HEAP_BYTES = 64 * 1024 * 1024  # for SQLite in this process: a heavy question must not take the memory of the recorder's pod
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from kube9.plan import Plan
     from kube9.table import Tables
 
 
-def answer(plan: "Plan", declared: "Plan", given: "dict[str, Any]", options: "dict[str, Any]") -> None:
+def answer(
+    plan: "Plan", declared: "Plan", given: "dict[str, Any]", options: "dict[str, Any]", hung: "Callable[[], None]"
+) -> None:
     """Answer a query on stdout.
 
     Args:
@@ -20,6 +25,7 @@ def answer(plan: "Plan", declared: "Plan", given: "dict[str, Any]", options: "di
         declared: the query's part of it.
         given: what was typed for the query's parameters.
         options: what was typed for the options that say how to answer.
+        hung: ends the process, where a user's own query does not come back in time.
 
     Raises:
         InvalidArgument: a value is wrong; the database has not been opened.
@@ -29,21 +35,29 @@ def answer(plan: "Plan", declared: "Plan", given: "dict[str, Any]", options: "di
     asked = bind.bind(plan, declared, given, times.now_ms())
     _deprecations(declared, given, chosen["format"])
     path, timeout_s = store.database_path(chosen["db"]), chosen["timeout"] / 1000
+
+    def run(asked: bind.Asked) -> query.Answer:
+        return query.run(path, asked, timeout_s, HEAP_BYTES, hung)
+
     if chosen.get("watch"):
         from kube9 import follow  # select
 
-        follow.follow(path, asked, _writer(asked, chosen), timeout_s, HEAP_BYTES)
+        follow.follow(path, asked, _writer(asked, chosen), run)
     elif chosen.get("all"):
         writer = _writer(asked, chosen)
-        for page in query.pages(path, query.whole_pages(asked), timeout_s, HEAP_BYTES):
+        for page in query.pages(run, query.whole_pages(asked)):
             if not writer.page(page):
                 return
     else:
-        found = query.run(path, asked, timeout_s, HEAP_BYTES)
+        found = run(asked)
         if chosen["format"] in render.DOCUMENTS:
             render.document(found, plan, chosen)
         else:
             _writer(asked, chosen).page(found, last=True)
+            if not found.rows and chosen["format"] in render.PEOPLE and sys.stderr is not None and sys.stderr.isatty():
+                from kube9 import hints
+
+                hints.why_empty(path, asked, given, found)
 
 
 def _writer(asked: bind.Asked, chosen: "dict[str, Any]") -> "render.Lines | Tables":

@@ -52,8 +52,11 @@ def bind(plan: "Plan", query: "Plan", given: "dict[str, Any]", now_ms: int) -> A
         InvalidArgument: says which parameter, what was found and what is allowed.
     """
     params = query["params"]
-    given = {name: found for name, found in given.items() if found is not None and found != [] and found is not False}
+    given = {name: found for name, found in given.items() if found is not None and found is not False}
     values: dict[str, Any] = {}
+    for name, found in given.items():
+        if isinstance(found, list | tuple) and not found:
+            raise errors.InvalidArgument(f"{name} is an empty list", "leave it out for every row, or give values")
     for name in given:
         if name not in params:
             raise errors.InvalidArgument(f'no parameter "{name}"', f"{query['name']} takes {', '.join(params) or 'none'}")
@@ -164,7 +167,7 @@ def _number(name: str, kind: str, found: object, bounds: "list[int] | None") -> 
 def parts_of(name: str, param: "Plan", text: str, now_ms: int) -> "dict[str, Any]":
     """A value such as pod/nginx and each of its parts, checked. Raises InvalidArgument."""
     declared = param["parts"]
-    found = text.split("/", len(declared) - 1)
+    found = text.split("/")
     if len(found) != len(declared) or not all(found):
         raise _invalid(name.rstrip("_"), text, f"is not {'/'.join(part.upper() for part, _ in declared)}")
     converted = (convert(name, of, value, now_ms) for (_, of), value in zip(declared, found, strict=True))
@@ -183,6 +186,8 @@ def _together(query: "Plan", given: "dict[str, Any]", values: "dict[str, Any]") 
     first, last = query["window"] or ("", "")
     if first in values and last in values and values[first] >= values[last]:
         found = f"{first} is {values[first]}, {last} is {values[last]}: swap them"
+        if first not in given:
+            found = f"{first} is {params[first]['default']}, its default: give {said(params[first], first)} too"
         raise errors.InvalidArgument(f"{first} is not before {last}", found)
 
 

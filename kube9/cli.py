@@ -7,7 +7,6 @@ import inspect
 import json
 import os
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, NamedTuple
@@ -39,9 +38,7 @@ def run(words: list[str]) -> int:
         found = read(compiled, words)
         if isinstance(found, Request):
             wants = found.options.get("format", wants)
-            if found.query["own"]:
-                end_after(found.options, wants)
-            answer(compiled, found.query, found.given, found.options)
+            answer(compiled, found.query, found.given, found.options, hung(wants))
             return 0
         if sys.stdout is not None:
             sys.stdout.flush()  # help and version, which cyclopts writes
@@ -59,22 +56,9 @@ def run(words: list[str]) -> int:
         return 0
 
 
-def end_after(options: dict[str, Any], wants: str) -> None:
-    """End the process when the time limit has passed by a second, whatever SQLite is at.
-
-    SQLite looks at the clock between its instructions, and one function over a long text is one instruction.
-    """
-    try:
-        limit_s = bind.convert("timeout", plan.OPTIONS["timeout"], options.get("timeout", "30s"), 0) / 1000
-    except errors.InvalidArgument:
-        return  # which the answer will say
-
-    def end() -> None:
-        os._exit(fail(errors.DeadlineExceeded("the time limit passed", "ask for less, or raise --timeout"), wants))
-
-    timer = threading.Timer(limit_s + 1, end)
-    timer.daemon = True
-    timer.start()
+def hung(wants: str) -> Callable[[], None]:
+    """What ends the process when SQLite does not come back by itself."""
+    return lambda: os._exit(fail(errors.DeadlineExceeded("the time limit passed", "ask for less, or raise --timeout"), wants))
 
 
 def read(compiled: plan.Plan, words: list[str]) -> Request | int | None:
@@ -91,7 +75,8 @@ def read(compiled: plan.Plan, words: list[str]) -> Request | int | None:
         result: Request | int | None = app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except cyclopts.UnusedCliTokensError as error:
         stray = " ".join(error.unused_tokens or [])
-        advice = f"options go behind the command; `{_program()} --help` shows what is possible"
+        command = " ".join([_program(), *(error.command_chain or ())])
+        advice = f"is the value of the option before it missing? `{command} --help` shows what is possible"
         raise errors.InvalidArgument(f'unexpected "{stray}"', advice) from None
     except cyclopts.CycloptsError as error:
         message = " ".join(str(error).split())
@@ -104,13 +89,19 @@ def _known_command(app: cyclopts.App, words: list[str], compiled: plan.Plan) -> 
     """Raise InvalidArgument where the words name no command, with the nearest that is one."""
     at = app
     for index, word in enumerate(words):
-        commands = [name for name in at if not name.startswith("-")]
-        if word.startswith("-") or not commands:
+        known = [name for name in at if not name.startswith("-")]
+        if word.startswith("-") and any(later in known for later in words[index + 1 :]):
+            details = f"options go behind it: {_program()} query events list {word} …"
+            raise errors.InvalidArgument(f"{word} stands before the command", details)
+        if word.startswith("-") or not known:
             return
-        if word not in commands:
-            near = get_close_matches(word, commands, n=1)
+        if word not in known:
+            near = get_close_matches(word, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            details = f"there are {', '.join(commands)}"
+            asked = [name for name in compiled["queries"] if word in name.split()]
+            if asked and not index:
+                hint = f"; did you mean {_program()} query {asked[0]}?"
+            details = f"there are {', '.join(known)}"
             if words[0] == "query" and compiled["problems"]:
                 details += "\nfiles of KUBE9_QUERIES that are left out:\n" + "\n".join(compiled["problems"])
             raise errors.InvalidArgument(f'no command "{" ".join(words[: index + 1])}"{hint}', details)
@@ -121,10 +112,10 @@ def fail(error: errors.Kube9Error, wants: str) -> int:
     """Write an error to stderr, as one JSON object unless the answer would have been for people. Returns the exit code."""
     if wants in render.PEOPLE:
         lines = [f"error: {error.message}", *(f"  {line}" for line in error.details.splitlines())]
-        print("\n".join(_printable(line) for line in lines), file=sys.stderr)
+        render.say("\n".join(_printable(line) for line in lines))
     else:
         said = {"error": error.message, "details": error.details, "code": error.code, **error.fields}
-        print(render.harmless(json.dumps(said, ensure_ascii=False)), file=sys.stderr)
+        render.say(json.dumps(said, ensure_ascii=False))
     return EXIT_CODES.get(error.code, 1)
 
 
@@ -269,6 +260,8 @@ def _format_of(words: list[str]) -> str:
         flag, _, value = word.partition("=")
         if flag in ("--format", "-o"):
             chosen = value or next(iter(words[index + 1 :]), "")
+        elif word.startswith("-o") and len(word) > 2:
+            chosen = word[2:]
     return chosen
 
 

@@ -22,7 +22,6 @@ from kube9.messages import (
     TIMEOUT_S,
     Message,
     Page,
-    Request,
     argument,
     call_name,
     default_of,
@@ -115,12 +114,8 @@ class Client:
         return self._walk(query.whole_pages(self._asked(declared, given)), timeout_s)
 
     def _walk(self, asked: bind.Asked, timeout_s: float) -> Iterator[Message]:
-        while True:
-            answer = self._run(asked, timeout_s)
-            asked, more = query.next_page(asked, answer)
+        for answer in query.pages(lambda asked: self._run(asked, timeout_s), asked):
             yield from _rows(answer)
-            if not more:
-                return
 
     def _watch(self, declared: plan.Plan, given: dict[str, Any], timeout_s: float) -> Iterator[Message]:
         asked = self._asked(declared, given)
@@ -200,7 +195,7 @@ def _method(
             given = signature.bind(*args, **kwargs).arguments
         elif args or kwargs:
             raise InvalidArgument(f"{name}: takes either a request or its fields", "give one of them")
-        elif not isinstance(asked, Request) or type(asked).__name__ != request.__name__:
+        elif not isinstance(asked, request):
             raise InvalidArgument(f"{name}: the request is no {request.__name__}", f"it is a {type(asked).__name__}")
         else:
             given = {field: value for field in asked.model_fields_set if (value := getattr(asked, field)) is not None}

@@ -57,7 +57,7 @@ class Options:
                     self._wrong_name(at, f'"{option}" is an argument already')
                 elif name in PYTHON_TAKES or name in PYTHON_HAS:
                     self._wrong_name(at, f'"{option}" cannot be the name of a parameter in Python')
-                elif name in KUBE9_TAKES and f"--{option}" not in taken:
+                elif name in KUBE9_TAKES and (part == "arguments" or f"--{option}" not in taken):
                     self._wrong_name(at, f'"{option}" has a meaning for every query')
                 elif name in SQL_TAKES:
                     self._wrong_name(at, f'"{option}" cannot be the name of a parameter in SQL')
@@ -114,6 +114,8 @@ class Options:
                 self.document.problem((*at, *key.split(".")), f'no type "{used}"{nearest(used, known)}', self.name)
         for key in ("excludes", "needs"):
             for index, other in enumerate(getattr(declared, key)):
+                if other == at[-1]:
+                    self.document.problem((*at, key, index), "is the filter itself", self.name)
                 if other not in self.query.filters:
                     self._no_filter(other, (*at, key, index))
         kind = self.types.get(type_name) or dict.fromkeys(("values", "spellings", "known"))
@@ -121,6 +123,8 @@ class Options:
             pass
         elif declared.op == "min" and not kind["values"] and type_name not in ("integer", "number"):
             self.document.problem((*at, "op"), f"min is for numbers and closed sets, and {type_name} is neither", self.name)
+        if declared.required and declared.default is not None:
+            self.document.problem((*at, "default"), "a filter that is required has no default", self.name)
         if declared.deprecated and not flags:
             self.document.problem((*at, "deprecated"), "is for options", self.name)
         param = plan.param(
@@ -205,7 +209,7 @@ class Options:
                 "sync_token",
                 doc="only what was added or updated since, with the sync_token of an earlier answer",
                 flags=["--after"],
-                excludes=["offset", "page_token"],
+                excludes=["offset", "page_token", *(["sort"] if isinstance(self.query.order, dict) else [])],
             )
         return params
 

@@ -12,7 +12,21 @@ from kube9.compile_options import Options
 from kube9.compile_sql import Statements
 from kube9.declared import Document, Location, nearest
 from kube9.errors import SpecError
-from kube9.spec import CELLS, PYTHON_HAS, SCALARS, Group, Message, Query, Spec, Type, page_message, read, snake_case, table_cell
+from kube9.spec import (
+    CELLS,
+    PYTHON_HAS,
+    SCALARS,
+    TEXT,
+    Group,
+    Message,
+    Query,
+    Spec,
+    Type,
+    page_message,
+    read,
+    snake_case,
+    table_cell,
+)
 from kube9.sqlcheck import Schema, SqlChecker
 
 # Names that `kube9.messages` and `kube9.client` have themselves.
@@ -164,6 +178,8 @@ class _Compiler:
             fields[field_name] = {"type": field.type, "doc": field.doc, "nullable": nullable}
         if message.name and message.name not in message.fields:
             self.document.problem((*location, "name"), f'no field "{message.name}"{nearest(message.name, fields)}', name)
+        elif message.name and not _suits(message.fields[message.name].type, TEXT):
+            self.document.problem((*location, "name"), f"{message.name} is no text", name)
         plural = message.plural or f"{snake_case(name)}s"
         self.messages[name] = {"doc": message.doc, "plural": plural, "name": message.name, "fields": fields}
 
@@ -226,12 +242,15 @@ class _Compiler:
         for header, text in declared.items():
             cell = table_cell(text)
             if cell is None:
-                forms = ", ".join(f"{form}({', '.join('abc'[:count])})" for form, count in CELLS.items())
+                forms = ", ".join(f"{form}({', '.join('abc'[: len(types)])})" for form, types in CELLS.items())
                 self.document.problem(("queries", name, part, header), f'"{text}" is neither a field nor one of {forms}', name)
                 continue
             for field in cell[1]:
                 if field not in message["fields"]:
                     problem = f'no field "{field}" in the answer{nearest(field, message["fields"])}'
+                    self.document.problem(("queries", name, part, header), problem, name)
+                elif cell[0] and not _suits(message["fields"][field]["type"], CELLS[cell[0]][cell[1].index(field)]):
+                    problem = f"{cell[0]}() takes no {message['fields'][field]['type']} there, as {field} is"
                     self.document.problem(("queries", name, part, header), problem, name)
             cells.append([header, *cell])
         return cells
@@ -243,3 +262,7 @@ class _Compiler:
                 problem = f'no column "{header}" in the table{nearest(header, headers)}'
                 self.document.problem(("queries", name, "narrow", index), problem, name)
         return list(query.narrow)
+
+
+def _suits(type_name: str, wanted: tuple[str, ...]) -> bool:
+    return type_name in wanted if wanted else type_name == "string" or type_name not in SCALARS

@@ -25,7 +25,7 @@ def explain(compiled: plan.Plan, words: list[str]) -> str:
         raise errors.InvalidArgument(f"cannot read the options of {declared['name']}", f"it takes {what}")
     declared, given, _ = found
     values = bind.bind(compiled, declared, given, times.now_ms()).values
-    values |= dict.fromkeys(declared["context"])
+    values = dict.fromkeys(declared["context"]) | values
     parts = []
     with Schema() as schema:
         for part in ("select", "count") if declared["paged"] else ("select",):

@@ -9,6 +9,7 @@ import select
 import stat
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kube9 import query, render
@@ -22,10 +23,17 @@ LOOK_S = 0.25
 ASK_AT_LEAST_S = 0.75  # two writes within a tick of the clock may look like one
 
 
-def follow(path: str, asked: Asked, writer: "render.Lines | Tables", timeout_s: float, heap_bytes: int) -> None:
-    """Write a page, oldest first, and then what arrives, to stdout. Returns when nobody reads on. Raises as `query.run`."""
+def follow(path: str, asked: Asked, writer: "render.Lines | Tables", run: Callable[[Asked], query.Answer]) -> None:
+    """Write a page, oldest first, and then what arrives, to stdout. Returns when nobody reads on. Raises as `query.run`.
+
+    Args:
+        path: the database file, which is looked at.
+        asked: the query.
+        writer: what writes pages.
+        run: answers a query.
+    """
     seen = looks(path)
-    latest = answer = query.run(path, asked, timeout_s, heap_bytes)
+    latest = answer = run(asked)
     if "after" not in asked.values:  # which come in the order of their changes already
         answer.rows = answer.rows[::-1]
     going_on = writer.page(answer)
@@ -36,7 +44,7 @@ def follow(path: str, asked: Asked, writer: "render.Lines | Tables", timeout_s: 
             continue
         seen, asked_at = now, time.monotonic()
         while going_on:
-            latest = query.run(path, query.arrived(asked, latest), timeout_s, heap_bytes)
+            latest = run(query.arrived(asked, latest))
             full = len(latest.rows) == latest.limit
             if latest.rows:
                 going_on = writer.page(latest)

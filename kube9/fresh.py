@@ -41,7 +41,7 @@ def keep_for_all() -> list[str]:
     """
     if not os.environ.get(plan.OWN):
         return []
-    key = plan.own_key(plan.fresh_key())
+    key = plan.own_key(plan.fresh_key(), *plan.own_files())
     if plan.read(key, plan.data_path(key)):
         return []
     import subprocess  # 5 ms
@@ -59,9 +59,8 @@ def keep_for_all() -> list[str]:
 def keep_here() -> list[str]:
     """Compile and keep the plan of the user's own files beside the database. Returns what is wrong in them."""
     key, text = _built_in()
-    own_key = plan.own_key(key)
-    path = plan.data_path(own_key)
     own = _own(key, text)
+    path = plan.data_path(own["key"])
     _keep(own, path)
     directory, kept = os.path.split(path)
     for name in os.listdir(directory) if os.path.isdir(directory) else ():
@@ -84,13 +83,14 @@ def _own(key: str, built_in: str) -> plan.Plan:
     from kube9.compiler import compile_own  # as above
 
     files, problems = plan.own_files()
+    own_key = plan.own_key(key, files, problems)  # of what was read: they may be exchanged meanwhile
     texts = {}
     for path, content in files.items():
         try:
             texts[path] = content.decode()
         except UnicodeDecodeError as error:
             problems.append(f"{path}:1:1: is not UTF-8 text: {error.reason} at byte {error.start}")
-    found = compile_own(texts, built_in, plan.own_key(key))
+    found = compile_own(texts, built_in, own_key)
     return {**found, "problems": [*problems, *found["problems"]]}
 
 

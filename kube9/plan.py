@@ -20,7 +20,17 @@ from kube9.version import __version__
 DIGEST_SIZE = 16
 SPEC = "queries.yaml"
 OWN = "KUBE9_QUERIES"  # the environment's name for a file or directory of the user's own queries
-COMPILERS = ("compiler.py", "compile_options.py", "compile_sql.py", "statement.py", "sqlcheck.py", "spec.py", "plan.py")
+COMPILERS = (
+    "compiler.py",
+    "compile_options.py",
+    "compile_sql.py",
+    "statement.py",
+    "sqlcheck.py",
+    "spec.py",
+    "plan.py",
+    "declared.py",
+    "bind.py",
+)
 MOST_FILES, MOST_BYTES, MOST_BYTES_IN_ALL = 100, 256 * 1024, 1024 * 1024  # of those files: how many, of each, together
 FORMATS = ("json", "yaml", "table", "wide", "jsonl", "csv", "name")
 
@@ -91,7 +101,12 @@ OPTIONS = {
     "timeout": param("duration", flags=["--timeout"], doc="time limit, such as 5s or 2m", default="30s"),
 }
 # What queries take that return pages, and those whose pages can be followed.
-ALL = param("boolean", flags=["--all"], doc="every row, read page by page; not in json and yaml", excludes=["limit"])
+ALL = param(
+    "boolean",
+    flags=["--all"],
+    doc="every row, read page by page, and then those that changed meanwhile; not in json and yaml",
+    excludes=["limit"],
+)
 WATCH = param(
     "boolean",
     flags=["--watch", "-w"],
@@ -114,7 +129,7 @@ def load() -> Plan | None:
     found = read(key, shipped_path(), cache_path(key))
     if found is None or not os.environ.get(OWN):
         return found
-    key = own_key(key)
+    key = own_key(key, *own_files())
     own = read(key, data_path(key), cache_path(key))
     return None if own is None else joined(found, own)
 
@@ -211,9 +226,8 @@ def fresh_key(for_wheel: bool = False) -> str:
     return digest.hexdigest()
 
 
-def own_key(key: str) -> str:
-    """The key of the plan of the user's own files, beside kube9's with the given key."""
-    files, problems = own_files()
+def own_key(key: str, files: dict[str, bytes], problems: list[str]) -> str:
+    """The key of the plan of the user's own files, as `own_files` has read them, beside kube9's with the given key."""
     digest = blake2b(repr((key, problems)).encode(errors="replace"), digest_size=DIGEST_SIZE)
     for path, content in files.items():
         digest.update(b"%d:%d:" % (len(path), len(content)))

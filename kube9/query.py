@@ -14,7 +14,7 @@ OWN_LENGTH, OWN_VDBE_STEPS = 100_000, 100_000  # of a value and of a compiled st
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from kube9.plan import Plan
@@ -38,7 +38,7 @@ class Answer:
         self.window: tuple[str | None, str | None] | None = None
 
 
-def run(path: str, asked: Asked, timeout_s: float, heap_bytes: int = 0) -> Answer:
+def run(path: str, asked: Asked, timeout_s: float, heap_bytes: int = 0, hung: "Callable[[], None] | None" = None) -> Answer:
     """Run a query on the database at a path.
 
     Args:
@@ -46,6 +46,8 @@ def run(path: str, asked: Asked, timeout_s: float, heap_bytes: int = 0) -> Answe
         asked: as `bind` gives it.
         timeout_s: time limit in seconds, enforced inside SQLite.
         heap_bytes: what SQLite may allocate in this whole process; 0 is without bound.
+        hung: called in another thread a second behind the time limit, when a user's own query is still at work: SQLite looks
+            at the clock between its instructions, and one function over a long text is one instruction.
 
     Raises:
         NotFound: a query for one thing found none.
@@ -53,6 +55,16 @@ def run(path: str, asked: Asked, timeout_s: float, heap_bytes: int = 0) -> Answe
         FailedPrecondition: a token of another database.
         Unavailable, PermissionDenied, DataLoss, FailedPrecondition: as `store.open_reader`.
     """
+    if hung and asked.query["own"]:
+        from threading import Timer
+
+        timer = Timer(timeout_s + 1, hung)
+        timer.daemon = True
+        timer.start()
+        try:
+            return run(path, asked, timeout_s, heap_bytes)
+        finally:
+            timer.cancel()
     deadline = time.monotonic() + timeout_s
     if not asked.query["database"]:
         with store.Nowhere() as reader:
@@ -73,9 +85,11 @@ def run(path: str, asked: Asked, timeout_s: float, heap_bytes: int = 0) -> Answe
             try:
                 _limit_heap(reader.connection, heap_bytes)
                 answer = _read(reader, asked, deadline)
-            except store.Error as error:
+            except (store.Error, errors.Kube9Error) as error:
                 if reader.changed():
                     continue
+                if isinstance(error, errors.Kube9Error):
+                    raise
                 raise store.translate(error, path) from error
             if not reader.changed():
                 return answer
@@ -87,13 +101,25 @@ def _limit_heap(connection: store.Connection, heap_bytes: int) -> None:
         connection.execute(f"PRAGMA hard_heap_limit={heap_bytes}")
 
 
-def pages(path: str, asked: Asked, timeout_s: float, heap_bytes: int = 0) -> "Iterator[Answer]":
-    """Run a query, and go on until its last page. Each page is a read of its own, so nobody waits for who consumes them."""
-    more = True
+def pages(run: "Callable[[Asked], Answer]", asked: Asked) -> "Iterator[Answer]":
+    """A query's pages to the last. Each is a read of its own, so nobody waits for who consumes them.
+
+    Pages are pinned to what the first one saw. Rows that changed since come at the end, as they are then: some of them a
+    second time, but none not at all.
+    """
+    first, more = None, True
     while more:
-        answer = run(path, asked, timeout_s, heap_bytes)
+        answer = run(asked)
+        first = first or answer
         asked, more = next_page(asked, answer)
         yield answer
+    if first and first.sync_token and "after" not in asked.values:
+        asked, more = arrived(asked, first), True
+        while more:
+            answer = run(asked)
+            asked, more = next_page(asked, answer)
+            if answer.rows:
+                yield answer
 
 
 def next_page(asked: Asked, answer: Answer) -> tuple[Asked, bool]:
@@ -227,7 +253,12 @@ def _as_stored(connection: store.Connection, known: str | None, word: str) -> st
 def _context(asked: Asked, path: str) -> "dict[str, Any]":
     """What `sql:` may use besides its filters."""
     names = asked.query["context"]
-    size = sum(os.path.getsize(name) for name in (path, f"{path}-wal") if os.path.exists(name))
+    size = 0
+    for name in (path, f"{path}-wal"):
+        try:
+            size += os.stat(name).st_size
+        except OSError:
+            pass  # a -wal comes and goes
     found: dict[str, Any] = {
         "program_version": __version__, "database_path": path,
         "database_size_bytes": size,
@@ -246,4 +277,5 @@ def _not_found(query: "Plan", values: "dict[str, Any]") -> errors.NotFound:
     keys = {name: values[name] for name, param in query["params"].items() if not param["flags"]}
     said = ", ".join(f"{name} {value!r}" for name, value in keys.items())
     fields = {f"{thing}_{name}": str(value) for name, value in keys.items()}
-    return errors.NotFound(f"{query['message']} not found", f"nothing recorded has {said}", **fields)
+    what = f"nothing recorded has {said}" if said else f"{query['name']} gives nothing here"
+    return errors.NotFound(f"{query['message']} not found", what, **fields)

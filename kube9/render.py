@@ -118,8 +118,8 @@ class Lines:
             kinds = [self.types[field]["type"] for field in answer.fields]
             text = self._json(answer, kinds) if self.form == "jsonl" else self._csv(answer, kinds)
         going_on = write(text)
-        if going_on and last and answer.next_page_token and sys.stderr.isatty():
-            print(f"{len(answer.rows)} of {total_of(answer)}; --all gives every row", file=sys.stderr)
+        if going_on and last and answer.next_page_token and sys.stderr is not None and sys.stderr.isatty():
+            say(f"{len(answer.rows)} of {total_of(answer)}; --all gives every row")
         return going_on
 
     def _json(self, answer: Answer, kinds: list[str]) -> str:
@@ -181,18 +181,24 @@ def write(text: str) -> bool:
     return True
 
 
+def say(text: str) -> None:
+    """Write a line to stderr, where there is one: `print` would take stdout in its place."""
+    if sys.stderr is not None:
+        print(harmless(text), file=sys.stderr)
+
+
 def warn(text: str, form: str) -> None:
     """Say something on stderr that is no error, in the form of the answer."""
-    print(f"warning: {text}" if form in PEOPLE else harmless(f'{{"warning": {quote(text)}}}'), file=sys.stderr)
+    say(f"warning: {text}" if form in PEOPLE else f'{{"warning": {quote(text)}}}')
 
 
 def harmless(text: str) -> str:
-    """JSON in which no character steers a terminal: what cannot be printed is written as `\\uXXXX`."""
+    """Text in which no character steers a terminal: what cannot be printed is written as `\\uXXXX`, as JSON has it."""
     if text.isprintable():
         return text
     from json import dumps
 
-    return "".join(char if char.isprintable() else dumps(char)[1:-1] for char in text)
+    return "".join(char if char.isprintable() or char == "\n" else dumps(char)[1:-1] for char in text)
 
 
 def give_up_stdout() -> None:

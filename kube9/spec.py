@@ -13,7 +13,14 @@ from kube9.declared import Document, Record
 NAME = r"[a-z][a-z0-9_]{0,62}"
 KEBAB = r"[a-z][a-z0-9]*(-[a-z0-9]+){0,7}"
 SCALARS = ("string", "integer", "number", "boolean", "time", "duration", "json", "array")
-CELLS = {"seen": 3, "object": 3, "age": 1, "bar": 1}  # forms of a table cell and how many fields each takes
+NUMBERS, TEXT = ("integer", "number"), ()  # TEXT: what is neither a scalar but a string, nor JSON
+# Forms of a table cell, and the types that the fields of each may have.
+CELLS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "seen": (("time",), ("integer",), ("time",)),
+    "object": (TEXT, TEXT, TEXT),
+    "age": (("time",),),
+    "bar": (NUMBERS,),
+}
 PYTHON_HAS = frozenset(dir(pydantic.BaseModel)) | {"rows"}  # no field of a message or a request can have these names
 MOST_QUERIES = 500  # in a file
 MOST_ROWS = 10_000  # in an answer
@@ -183,4 +190,4 @@ def table_cell(text: str) -> tuple[str, list[str]] | None:
         return None
     fields = [field.strip() for field in match[2].split(",")]
     cell = match[1] or ""
-    return (cell, fields) if len(fields) == CELLS.get(cell, 1) and (not cell or cell in CELLS) else None
+    return (cell, fields) if len(fields) == (len(CELLS[cell]) if cell in CELLS else 1) and (not cell or cell in CELLS) else None

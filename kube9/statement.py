@@ -18,9 +18,7 @@ def statement(query: "Plan", part: str, values: "dict[str, Any]") -> "tuple[str,
         part: "select" for the rows, "count" for how many there are.
         values: as `bind` gives them; a filter without a value leaves no trace in the SQL.
     """
-    parameters: dict[str, Any] = {
-        name: None for name in query["params"] if name not in ("limit", "offset", "page_token", "after", "sort")
-    }
+    parameters: dict[str, Any] = {name: None for name in query["params"] if name not in PAGING}
     parameters |= values
     conditions = _conditions(query, values, parameters)
     source, joined = query["source"], "\n  AND ".join(conditions)

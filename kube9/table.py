@@ -65,8 +65,11 @@ class Tables:
         """Write a page; `last` says that none follows, though there may be more rows. False when the reader has gone."""
         rows = [dict(zip(answer.fields, row, strict=True)) for row in answer.rows]
         if not rows:
+            rows_are = self.message["plural"].replace("_", " ")
             if not self.widths and not self.follows:
-                print(f"No {self.message['plural'].replace('_', ' ')} found", file=sys.stderr)
+                render.say(f"No {rows_are} found")
+            elif not self.widths and sys.stderr is not None and sys.stderr.isatty():
+                render.say(f"No {rows_are} yet; what arrives follows, Ctrl-C ends")
             return True
         table = self._rows(rows) if answer.query["paged"] else _fields(rows[0], self.fields)
         with self.console.capture() as captured:
@@ -75,13 +78,14 @@ class Tables:
         if going_on and last and answer.total is not None and (answer.total > len(rows) or not answer.exact):
             first = answer.offset + 1
             shown = f"{first} to {answer.offset + len(rows)} of {render.total_of(answer)}"
-            print(f"{shown}; --limit and --offset show more, --all everything", file=sys.stderr)
+            render.say(f"{shown}; --limit and --offset show more, --all everything")
         return going_on
 
     def _rows(self, rows: list[Row]) -> Table:
         first = not self.widths
         if first and not self.with_namespace:
-            self.with_namespace = len({row.get("object_namespace") for row in rows}) > 1
+            named = [names[1] for _, form, names in self.columns if form == "object"]
+            self.with_namespace = any(len({row[name] for row in rows}) > 1 for name in named)
         columns = {}
         for header, form, names in self.columns:
             cells = _cells(form, names, rows, self.with_namespace)
@@ -110,10 +114,11 @@ class Tables:
 
     def _fit(self, natural: dict[str, int]) -> dict[str, int]:
         fields, narrow = self.message["fields"], [] if self.fields else self.query["narrow"]
+        whole = [*narrow, *(header for header, form, names in self.columns if not form and names[0] == self.message["name"])]
         flexible = [
             header
             for header, form, names in self.columns
-            if form in ("object", "bar") or (not form and fields[names[0]]["type"] in FLEXIBLE and header not in narrow)
+            if form in ("object", "bar") or (not form and fields[names[0]]["type"] in FLEXIBLE and header not in whole)
         ]
         if self.follows and not self.piped:
             natural |= {header: max(natural[header], ROOMY) for header in flexible}  # longer ones are to come
@@ -185,11 +190,13 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def seen(last: str, count: int, first: str, *, now: int) -> str:
+def seen(last: str | None, count: int | None, first: str | None, *, now: int) -> str:
     """How long ago, and how often: `5m`, or `5m (x12 over 1h)`, as kubectl writes it."""
+    if last is None or first is None:
+        return ""
     last_ms, first_ms = times.parse(last, now), times.parse(first, now)
     ago = duration(now - last_ms)
-    return f"{ago} (x{count} over {duration(last_ms - first_ms)})" if count > 1 else ago
+    return f"{ago} (x{count} over {duration(last_ms - first_ms)})" if count and count > 1 else ago
 
 
 def object_name(kind: str | None, namespace: str | None, name: str | None, *, with_namespace: bool) -> str:

@@ -38,9 +38,9 @@ def test_command_help_library_and_schema_of_every_query_are_there(sampled: Kube9
         assert shown.code == 0
         assert query["summary"] in " ".join(shown.out.split())
         group, _, verb = name.rpartition(" ")
-        call = "".join(word.capitalize() for word in (verb, group))
+        call = "".join(word.capitalize() for word in (*verb.split("-"), *group.split("-")))
         assert {f"{call}Request", f"{call}Response"} <= schema.keys()
-        assert f"def {verb}(" in stubs
+        assert f"def {verb.replace('-', '_')}(" in stubs
 
 
 @pytest.mark.scenario("SPEC-08")

@@ -448,7 +448,7 @@ EXAMPLES = [
     (name, example)
     for text in (BUILT_IN, next(text for text in FRAGMENTS if "incidents get" in text))
     for name, of in yaml.safe_load(text)["queries"].items()
-    for example in of["examples"]
+    for example in of.get("examples", [])
 ]
 
 

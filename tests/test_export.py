@@ -120,8 +120,9 @@ def test_one_event_and_each_line_are_as_the_schema_says(schema: dict, sampled: K
 
 def test_every_query_has_its_request_and_response(schema: dict, sampled: Kube9):
     tried = {" ".join(words.split(" -")[0].split()) for words in ANSWERS} | {"events get"}
-    assert {query["name"] for query in sampled.query("capabilities").json["queries"]} == tried
-    names = [messages.call_name({"name": name}) for name in tried]
+    every = {query["name"] for query in sampled.query("capabilities").json["queries"]}
+    assert tried <= every
+    names = [messages.call_name({"name": name}) for name in every]
     assert {f"{name}{kind}" for name in names for kind in ("Request", "Response")} <= schema["$defs"].keys()
 
 

@@ -192,9 +192,10 @@ def test_a_reader_that_stops_holds_up_neither_the_writer_nor_the_log(stalling: K
             finally:
                 process.kill()
     if form == "name":
-        assert len(lines) == len(set(lines)) == STALLED + 1 - 50 - 2
-    else:  # what was there at page 1 and stayed as it was, each once
-        assert names_in(lines, form) == [f"web-{n}" for n in range(STALLED, 49, -1) if n not in (60, 61)]
+        assert len(lines) == len(set(lines)) == STALLED + 2 - 2
+    else:  # what was there at page 1 and stayed as it was, each once, and then what changed meanwhile
+        stayed = [n for n in range(STALLED, 49, -1) if n not in (60, 61)]
+        assert names_in(lines, form) == [f"web-{n}" for n in (*stayed, *range(50), STALLED + 1)]
 
 
 @pytest.mark.scenario("CLI-27")
@@ -279,5 +280,5 @@ for number in range(5000, 1_000_000):
             assert writer.poll() is None
         finally:
             writer.kill()
-    assert set(found.values()) == {1}
-    assert {f"web-{number}" for number in range(2000, 5000)} <= found.keys()
+    assert {found[f"web-{number}"] for number in range(2000, 5000)} == {1}
+    assert {f"web-{number}" for number in range(1000)} <= found.keys()  # which go on changing
