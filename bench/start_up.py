@@ -68,7 +68,7 @@ def deep_token(database: Path, page: int) -> str:
     """The token of a page of the list, reached by walking there in this process."""
     plan = fresh.current()
     asked = bind.bind(plan, plan["queries"]["events list"], {}, times.now_ms())
-    for number, answer in enumerate(query.pages(str(database), asked, 30), 2):
+    for number, answer in enumerate(query.pages(lambda asked: query.run(str(database), asked, 30), asked), 2):
         if number == page:
             return answer.next_page_token
     raise SystemExit(f"{database} has no page {page}")

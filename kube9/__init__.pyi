@@ -245,7 +245,7 @@ class ListEventsRequest(Request):
     page_token: str | None = None
     """go on where a page ended, with the next_page_token it gave"""
     after: str | None = None
-    """only what was added or updated since, with the sync_token of an earlier answer"""
+    """only what was added or updated since, in the order of changes, with the sync_token of an earlier answer"""
     sort: _ListEventsSort | None = "last_seen_at"
     """in which order"""
 
@@ -440,7 +440,7 @@ class _EventsService:
             limit: at most so many rows
             offset: leave out so many rows first
             page_token: go on where a page ended, with the next_page_token it gave
-            after: only what was added or updated since, with the sync_token of an earlier answer
+            after: only what was added or updated since, in the order of changes, with the sync_token of an earlier answer
             sort: in which order
             request: all of these as a ListEventsRequest
             timeout: time limit in seconds
@@ -496,7 +496,7 @@ class _EventsService:
             limit: at most so many rows
             offset: leave out so many rows first
             page_token: go on where a page ended, with the next_page_token it gave
-            after: only what was added or updated since, with the sync_token of an earlier answer
+            after: only what was added or updated since, in the order of changes, with the sync_token of an earlier answer
             sort: in which order
             request: all of these as a ListEventsRequest
             timeout: time limit in seconds
@@ -552,7 +552,7 @@ class _EventsService:
             limit: at most so many rows
             offset: leave out so many rows first
             page_token: go on where a page ended, with the next_page_token it gave
-            after: only what was added or updated since, with the sync_token of an earlier answer
+            after: only what was added or updated since, in the order of changes, with the sync_token of an earlier answer
             sort: in which order
             request: all of these as a ListEventsRequest
             timeout: time limit in seconds

@@ -167,7 +167,7 @@ def _number(name: str, kind: str, found: object, bounds: "list[int] | None") -> 
 def parts_of(name: str, param: "Plan", text: str, now_ms: int) -> "dict[str, Any]":
     """A value such as pod/nginx and each of its parts, checked. Raises InvalidArgument."""
     declared = param["parts"]
-    found = text.split("/")
+    found = text.split("/", len(declared) - 1)
     if len(found) != len(declared) or not all(found):
         raise _invalid(name.rstrip("_"), text, f"is not {'/'.join(part.upper() for part, _ in declared)}")
     converted = (convert(name, of, value, now_ms) for (_, of), value in zip(declared, found, strict=True))

@@ -207,9 +207,9 @@ class Options:
         if page.arrivals:
             params["after"] = plan.param(
                 "sync_token",
-                doc="only what was added or updated since, with the sync_token of an earlier answer",
+                doc="only what was added or updated since, in the order of changes, with the sync_token of an earlier answer",
                 flags=["--after"],
-                excludes=["offset", "page_token", *(["sort"] if isinstance(self.query.order, dict) else [])],
+                excludes=["offset", "page_token"],
             )
         return params
 

@@ -545,14 +545,15 @@ def test_a_walk_gives_every_row_once(db, recorded: Kube9):
 
 
 @pytest.mark.scenario("LIB-04")
-def test_a_walk_gives_the_rows_of_its_beginning(kube9: Kube9):
+def test_a_walk_gives_the_rows_of_its_beginning_and_then_what_changed(kube9: Kube9):
     kube9.record(*(pod(number) for number in range(2100)))
     with library.connect(str(kube9.db)) as db:
         walk = db.events.list_all()
         found = [next(walk).object_name for _ in range(3)]
         kube9.record(*(pod(number) for number in range(2100, 2110)))
         found += [event.object_name for event in walk]
-    assert found == [f"pod-{number}" for number in reversed(range(2100))]
+    later = [f"pod-{number}" for number in range(2100, 2110)]
+    assert found == [*(f"pod-{number}" for number in reversed(range(2100))), *later]  # and then what changed meanwhile
 
 
 class Watching:
