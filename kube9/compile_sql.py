@@ -105,11 +105,23 @@ class Statements:
         return {
             "param": "by" if isinstance(group, Group) else None,
             "by": {
-                option: [fields.index(field), f"+{exp.paren(expressions[field]).sql('sqlite')}"]
+                option: [fields.index(field), f"+{exp.paren(expressions[field]).sql('sqlite')}", self._one_of(field)]
                 for option, field in named.items()
                 if field in expressions
             },
         }
+
+    def _one_of(self, field: str) -> list[str]:
+        """A closed set as a condition, and its column: grouped by it alone, an index gives the groups one by one, unsorted."""
+        declared = self.message.fields[field]
+        choices = self.sql.closed.get(declared.type)
+        column = declared.column or field
+        if not choices or declared.sql or self.schema.tables[str(self.message.table)].get(column, True):
+            return []
+        return [
+            exp.In(this=exp.column(column), expressions=[exp.Literal.string(each) for each in choices]).sql("sqlite"),
+            column,
+        ]
 
     def _orders(self, table: str, columns: dict[str, bool]) -> plan.Plan:
         """Each order with its SQL and, where pages can go on by them, the places of its columns in the answer."""

@@ -86,7 +86,7 @@ class _Compiler:
     def __init__(self, spec: Spec, base: Spec, document: Document, schema: Schema) -> None:
         self.own, self.base, self.spec = spec, base, _both(base, spec)
         self.document, self.schema = document, schema
-        self.sql = SqlChecker(document, schema)
+        self.sql = SqlChecker(document, schema, {name: list(of.values) for name, of in self.spec.types.items() if of.values})
         self.types = {name: self._type(name, declared) for name, declared in self.spec.types.items()}
         self.messages: plan.Plan = {}
 

@@ -78,8 +78,9 @@ class Schema:
 class SqlChecker:
     """Checks the SQL of a spec and notes every mistake in its document."""
 
-    def __init__(self, document: Document, schema: Schema) -> None:
-        self.document, self.schema = document, schema
+    def __init__(self, document: Document, schema: Schema, closed: dict[str, list[str]]) -> None:
+        """`closed` has the values of each closed set of the spec."""
+        self.document, self.schema, self.closed = document, schema, closed
 
     def no_column(self, column: str, table: str, location: Location, subject: str, at: tuple[int, int] | None = None) -> None:
         """Note that a table has no such column."""

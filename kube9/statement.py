@@ -21,23 +21,18 @@ def statement(query: "Plan", part: str, values: "dict[str, Any]") -> "tuple[str,
     parameters: dict[str, Any] = {name: None for name in query["params"] if name not in PAGING}
     parameters |= values
     conditions = _conditions(query, values, parameters)
-    source, joined = query["source"], "\n  AND ".join(conditions)
     arrivals, group = query["arrivals"], query["group"]
+    columns, grouped = query["columns"], ""
+    if group:
+        columns, grouped = _grouped(query, values, conditions)
+    source, joined = query["source"], "\n  AND ".join(conditions)
     if "after" in values:
         source += f" INDEXED BY {arrivals['index']}"
     if "{filters}" in source:
         source = source.replace("{filters}", f"({joined or 1})")
     elif joined:
         source += f"\nWHERE {joined}"
-    columns = query["columns"]
-    if group:
-        by = group["by"]
-        chosen = dict(by[name] for name in (values[group["param"]] if group["param"] else by))
-        left_out = {place for place, _ in by.values()} - chosen.keys()
-        columns = [
-            f'NULL AS "{query["fields"][place]}"' if place in left_out else column for place, column in enumerate(columns)
-        ]
-        source += f"\nGROUP BY {', '.join(chosen.values())}"
+    source += grouped
     if part == "count":
         if group:
             return f"SELECT count(*)\nFROM (SELECT 1\n{source})", parameters
@@ -53,6 +48,22 @@ def statement(query: "Plan", part: str, values: "dict[str, Any]") -> "tuple[str,
         parameters["offset"] = 0 if cursor and cursor.keys else cursor.offset if cursor else values["offset"]
         sql += "\nLIMIT :limit OFFSET :offset"
     return sql, parameters
+
+
+def _grouped(query: "Plan", values: "dict[str, Any]", conditions: list[str]) -> "tuple[list[str], str]":
+    """The columns and the GROUP BY of what was chosen; a closed set that is chosen alone becomes a condition too."""
+    group, by = query["group"], query["group"]["by"]
+    names = values[group["param"]] if group["param"] else list(by)
+    chosen = {by[name][0]: by[name][1] for name in names}
+    one_of = by[names[0]][2] if len(names) == 1 else []
+    if one_of:
+        conditions.append(one_of[0])
+        chosen = {by[names[0]][0]: one_of[1]}
+    left_out = {place for place, *_ in by.values()} - chosen.keys()
+    columns = [
+        f'NULL AS "{query["fields"][place]}"' if place in left_out else column for place, column in enumerate(query["columns"])
+    ]
+    return columns, f"\nGROUP BY {', '.join(chosen.values())}"
 
 
 def _conditions(query: "Plan", values: "dict[str, Any]", parameters: "dict[str, Any]") -> list[str]:

@@ -42,7 +42,7 @@ class Tables:
         group = asked.query["group"]
         if group and group["param"]:
             chosen_by = asked.values[group["param"]]
-            empty = {asked.query["fields"][place] for name, (place, _) in group["by"].items() if name not in chosen_by}
+            empty = {asked.query["fields"][place] for name, (place, *_) in group["by"].items() if name not in chosen_by}
             self.columns = [column for column in self.columns if not empty & set(column[2])]
         if self.fields:
             self.columns = [[name.upper().replace("_", " "), "", [name]] for name in self.fields]
