@@ -312,10 +312,11 @@ def all_literals() -> set[str]:
         values |= {bind.part_name(name, part): "x" for name, of in declared["params"].items() for part, _ in of["parts"] or ()}
         for name in statement.PAGING:
             values.pop(name, None)
-        if declared["group"] and declared["group"]["param"]:
-            values[declared["group"]["param"]] = list(declared["group"]["by"])
-        for part in ("select", "count"):
-            found |= parsed(query.statement(declared, part, values)[0])[0]
+        group = declared["group"] or {"param": None}
+        choices = [list(group["by"]), *([name] for name in group["by"])] if group["param"] else [None]
+        for choice, part in product(choices, ("select", "count")):
+            chosen = {group["param"]: choice} if choice else {}
+            found |= parsed(query.statement(declared, part, values | chosen)[0])[0]
     return found
 
 

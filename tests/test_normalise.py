@@ -243,7 +243,7 @@ def test_a_long_description_is_cut(length: int, end: str) -> None:
 
 
 def test_a_message_of_several_lines_is_kept_as_it_is() -> None:
-    assert read(message="one\n\ttwo\r\n\0three").description == "one\n\ttwo\r\n\ufffdthree"  # a NUL would hide the rest from SQL
+    assert read(message="one\n\ttwo\r\n\0three").description == "one\n\ttwo\r\n\ufffdthree"  # NUL hides the rest
 
 
 LONG = "ä" * 20_000
