@@ -4,7 +4,7 @@ import contextlib
 import random
 import sqlite3
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
