@@ -52,11 +52,8 @@ def bind(plan: "Plan", query: "Plan", given: "dict[str, Any]", now_ms: int) -> A
         InvalidArgument: says which parameter, what was found and what is allowed.
     """
     params = query["params"]
-    given = {name: found for name, found in given.items() if found is not None and found is not False}
+    given = {name: found for name, found in given.items() if found is not None and found != [] and found is not False}
     values: dict[str, Any] = {}
-    for name, found in given.items():
-        if isinstance(found, list | tuple) and not found:
-            raise errors.InvalidArgument(f"{name} is an empty list", "leave it out for every row, or give values")
     for name in given:
         if name not in params:
             raise errors.InvalidArgument(f'no parameter "{name}"', f"{query['name']} takes {', '.join(params) or 'none'}")
