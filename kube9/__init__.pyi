@@ -474,7 +474,7 @@ class _EventsService:
     ) -> Iterator[Event]:
         """List events, newest first.
 
-        Gives every row, read page by page.
+        Gives every row, read page by page, and then those that changed meanwhile.
 
         Args:
             type: only events of these types
@@ -620,7 +620,7 @@ class _EventsService:
     ) -> Iterator[EventCount]:
         """Count events by type, severity, reason, namespace or kind.
 
-        Gives every row, read page by page.
+        Gives every row, read page by page, and then those that changed meanwhile.
 
         Args:
             type: only events of these types
@@ -687,7 +687,7 @@ class _EventsService:
     ) -> Iterator[NoisyObject]:
         """List the objects whose events repeat most.
 
-        Gives every row, read page by page.
+        Gives every row, read page by page, and then those that changed meanwhile.
 
         Args:
             type: only events of these types
@@ -750,7 +750,7 @@ class _EventsService:
     ) -> Iterator[ReasonCount]:
         """List the reasons of events with how often each was given.
 
-        Gives every row, read page by page.
+        Gives every row, read page by page, and then those that changed meanwhile.
 
         Args:
             type: only events of these types
@@ -821,7 +821,7 @@ class _EventsService:
     ) -> Iterator[EventInterval]:
         """Count events by time, in intervals that fit the window.
 
-        Gives every row, read page by page.
+        Gives every row, read page by page, and then those that changed meanwhile.
 
         Each event counts once, in the interval of its last occurrence. There are at most 60 intervals, unless --interval
         says how long one is; then at most 1,000.

@@ -162,7 +162,7 @@ def _methods(verb: str, declared: plan.Plan) -> dict[str, Callable[..., Any]]:
     item = models[declared["message"]]
     found = {verb: _method(verb, declared, Client._call, models[response_name(declared)], TIMEOUT_S, "")}
     if declared["paged"]:
-        about = " Gives every row, read page by page."
+        about = " Gives every row, read page by page, and then those that changed meanwhile."
         found[f"{verb}_all"] = _method(f"{verb}_all", declared, Client._all, Iterator[item], TIMEOUT_S, about)  # type: ignore[valid-type]
     if declared["arrivals"]:
         name = "watch" if verb == "list" else f"{verb}_watch"

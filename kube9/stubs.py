@@ -115,7 +115,14 @@ class _Stubs:
         row = f"Iterator[{query['message']}]"
         found = [(verb, response_name(query), "", f"{TIMEOUT_S}")]
         if query["paged"]:
-            found.append((f"{verb}_all", row, "Gives every row, read page by page.", f"{TIMEOUT_S}"))
+            found.append(
+                (
+                    f"{verb}_all",
+                    row,
+                    "Gives every row, read page by page, and then those that changed meanwhile.",
+                    f"{TIMEOUT_S}",
+                )
+            )
         if query["arrivals"]:
             about = (
                 "Gives what is added or updated from now on, or since `after`, until the client is closed or the time is up."
