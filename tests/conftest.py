@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +16,9 @@ TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
 SAMPLE = TESTS / "data" / "sample-events.json"
 SHARED_EVENTS = ROOT.parent / "shared" / "events"
+
+# A job in the background starts with Ctrl-C ignored, and so would the programs that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Tests that CI may skip: id -> why. Anything else that is skipped there is a failure.
 MAY_SKIP: dict[str, str] = {}
