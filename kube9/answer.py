@@ -71,7 +71,7 @@ def _writer(asked: bind.Asked, chosen: "dict[str, Any]") -> "render.Lines | Tabl
 
 def _chosen(declared: "Plan", given: "dict[str, Any]", options: "dict[str, Any]") -> "dict[str, Any]":
     """The options with their defaults, checked."""
-    bind.exclusive(declared["params"] | declared["options"], given | options)
+    bind.exclusive(declared["params"] | declared["options"], options, given | options)
     chosen: dict[str, Any] = {}
     for name, param in declared["options"].items():
         found = options.get(name, param["default"])

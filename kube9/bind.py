@@ -8,6 +8,7 @@ UNBOUND = ("limit", "offset", "page_token", "after")  # a page token goes on wha
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
     from typing import Any
 
     from kube9.plan import Plan
@@ -137,6 +138,11 @@ def part_name(name: str, part: str) -> str:
     return f"{name.rstrip('_')}_{part}"
 
 
+def named(name: str, param: "Plan") -> "list[tuple[str, Plan]]":
+    """A parameter as it is in SQL: itself, or each of its parts."""
+    return [(part_name(name, part), of) for part, of in param["parts"] or ()] or [(name, param)]
+
+
 def said(param: "Plan", name: str) -> str:
     """The parameter as a person types it."""
     return str(param["flags"][0]) if param["flags"] else name.upper()
@@ -174,7 +180,7 @@ def parts_of(name: str, param: "Plan", text: str, now_ms: int) -> "dict[str, Any
 def _together(query: "Plan", given: "dict[str, Any]", values: "dict[str, Any]") -> None:
     """Whether what was given fits together."""
     params = query["params"]
-    exclusive(params, given)
+    exclusive(params, given, given)
     for name in given:
         for other in params[name]["needs"]:
             if other not in given:
@@ -188,9 +194,9 @@ def _together(query: "Plan", given: "dict[str, Any]", values: "dict[str, Any]") 
         raise errors.InvalidArgument(f"{first} is not before {last}", found)
 
 
-def exclusive(params: "Plan", given: "dict[str, Any]") -> None:
-    """Raise InvalidArgument where two of what was given exclude each other."""
-    for name in given:
+def exclusive(params: "Plan", names: "Iterable[str]", given: "Collection[str]") -> None:
+    """Raise InvalidArgument where one of the names excludes something of what was given."""
+    for name in names:
         for other in params[name]["excludes"]:
             if other in given:
                 both = f"{said(params[name], name)} and {said(params[other], other)}"

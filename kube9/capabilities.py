@@ -16,10 +16,15 @@ def problems(plan: Plan) -> str:
     return dumps(plan["problems"], ensure_ascii=False)
 
 
-def formats(query: Plan) -> list[str]:
-    """The formats that a query can be answered in: a name only where its message has one."""
-    choices: list[str] = query["options"]["format"]["choices"]
-    return choices
+def methods(query: Plan) -> dict[str, str]:
+    """The names of a query's methods in the library: `call` it, `all` its rows, `watch` what arrives."""
+    verb = query["name"].rpartition(" ")[2].replace("-", "_")
+    found = {"call": verb}
+    if query["paged"]:
+        found["all"] = f"{verb}_all"
+    if query["arrivals"]:
+        found["watch"] = "watch" if verb == "list" else f"{verb}_watch"
+    return found
 
 
 def _query(query: Plan) -> dict[str, Any]:
@@ -31,7 +36,7 @@ def _query(query: Plan) -> dict[str, Any]:
         "returns": query["message"],
         "paged": query["paged"],
         "fields": query["fields"],
-        "formats": formats(query),
+        "formats": query["options"]["format"]["choices"],
         "parameters": [
             {
                 "name": name,

@@ -17,6 +17,7 @@ from functools import cache
 from typing import Any
 
 from kube9 import bind, fresh, plan, query, render, store, times
+from kube9.capabilities import methods
 from kube9.errors import FailedPrecondition, InvalidArgument
 from kube9.messages import (
     TIMEOUT_S,
@@ -71,14 +72,14 @@ class Client:
         loaded, _ = compiled()
         groups: dict[str, dict[str, Any]] = {}
         for name, declared in loaded["queries"].items():
-            group, _, verb = name.replace("-", "_").partition(" ")
-            if verb:
-                groups.setdefault(group, {}).update(_methods(verb, declared))
+            group = name.replace("-", "_").rpartition(" ")[0]
+            if group:
+                groups.setdefault(group, {}).update(_methods(declared))
             else:
-                for method_name, method in _methods(group, declared).items():
+                for method_name, method in _methods(declared).items():
                     setattr(self, method_name, method.__get__(self))
-        for group, methods in groups.items():
-            setattr(self, group, type(f"{group.capitalize()}Service", (Service,), methods)(self, group))
+        for group, found in groups.items():
+            setattr(self, group, type(f"{group.capitalize()}Service", (Service,), found)(self, group))
 
     def __enter__(self) -> "Client":
         return self
@@ -127,10 +128,10 @@ class Client:
         yield from first(latest)
         until = time.monotonic() + timeout_s
         while not self._closed.is_set() and time.monotonic() < until:
-            latest = self._run(query.arrived(asked, latest), timeout_s)
-            yield from _rows(latest)
-            if len(latest.rows) < latest.limit:
-                self._closed.wait(LOOK_S)
+            arrived = query.arrived(asked, latest)
+            for latest in query.pages(lambda asked: self._run(asked, timeout_s), arrived):
+                yield from _rows(latest)
+            self._closed.wait(LOOK_S)
 
 
 def connect(path: str | os.PathLike[str] | None = None) -> Client:
@@ -156,22 +157,23 @@ def _rows(answer: query.Answer) -> Iterator[Message]:
     return iter(page.rows) if isinstance(page, Page) else iter([page])
 
 
-def _methods(verb: str, declared: plan.Plan) -> dict[str, Callable[..., Any]]:
+def _methods(declared: plan.Plan) -> dict[str, Callable[..., Any]]:
     """The methods of a query: itself, `…_all` where it returns pages, and a watch where rows arrive."""
     _, models = compiled()
-    item = models[declared["message"]]
-    found = {verb: _method(verb, declared, Client._call, models[response_name(declared)], TIMEOUT_S, "")}
-    if declared["paged"]:
-        about = " Gives every row, read page by page, and then those that changed meanwhile."
-        found[f"{verb}_all"] = _method(f"{verb}_all", declared, Client._all, Iterator[item], TIMEOUT_S, about)  # type: ignore[valid-type]
-    if declared["arrivals"]:
-        name = "watch" if verb == "list" else f"{verb}_watch"
-        about = (
+    item: Any = models[declared["message"]]
+    rows: Any = Iterator[item]
+    kinds: dict[str, tuple[Callable[..., Any], Any, float, str]] = {
+        "call": (Client._call, models[response_name(declared)], TIMEOUT_S, ""),
+        "all": (Client._all, rows, TIMEOUT_S, " Gives every row, read page by page, and then those that changed meanwhile."),
+        "watch": (
+            Client._watch,
+            rows,
+            float("inf"),
             " Gives what is added or updated from now on, or since `after`, as it is committed, until the client is closed"
-            " or the time limit has passed; by default there is none."
-        )
-        found[name] = _method(name, declared, Client._watch, Iterator[item], float("inf"), about)  # type: ignore[valid-type]
-    return found
+            " or the time limit has passed; by default there is none.",
+        ),
+    }
+    return {name: _method(name, declared, *kinds[kind]) for kind, name in methods(declared).items()}
 
 
 def _method(

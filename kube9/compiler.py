@@ -8,7 +8,8 @@ itself prepares every statement there. What a caller may give is the part of `co
 from typing import Any
 
 from kube9 import plan
-from kube9.compile_options import Options
+from kube9.capabilities import methods
+from kube9.compile_options import Options, python_name
 from kube9.compile_sql import Statements
 from kube9.declared import Document, Location, nearest
 from kube9.errors import SpecError
@@ -112,17 +113,16 @@ class _Compiler:
         return {"types": types, "messages": messages, "queries": queries}
 
     def _groups(self) -> None:
-        paged = {name for name, query in self.spec.queries.items() if page_message(query.returns)[0]}
-        followed = {name for name, query in self.spec.queries.items() if query.page and query.page.arrivals}
-        methods = {f"{name}-all": name for name in paged}
-        methods |= {
-            name.removesuffix("list") + "watch" if name.endswith(" list") else f"{name}-watch": name for name in followed
-        }
+        further: dict[str, str] = {}  # the methods that a query has besides its own, each with the query
+        for name, query in self.spec.queries.items():
+            kinds = {"name": name, "paged": page_message(query.returns)[0], "arrivals": query.page and query.page.arrivals}
+            group = name.rpartition(" ")[0].replace("-", "_")
+            further |= {f"{group} {method}".strip(): name for kind, method in methods(kinds).items() if kind != "call"}
         for name in self.own.queries:
             group, _, rest = name.partition(" ")
             at = ("queries", name)
-            if name in methods:
-                problem = f'"{methods[name]}" has a method of this name in the library'
+            if name.replace("-", "_") in further:
+                problem = f'"{further[name.replace("-", "_")]}" has a method of this name in the library'
                 self.document.problem(at, problem, name, self.document.key_position(at))
             elif group in TAKEN_METHODS:
                 problem = f'"{group}" is the name of a method of the library'
@@ -225,7 +225,7 @@ class _Compiler:
             "wide": self._cells(name, "wide", query.wide, message),
             "narrow": self._narrow(name, query),
             "paged": paged,
-            "window": query.window and [option.replace("-", "_") for option in query.window],
+            "window": query.window and [python_name(option) for option in query.window],
             "own": False,
         }
         options = Options(self.document, self.spec, self.types, name, query, declared)

@@ -43,12 +43,10 @@ def follow(path: str, asked: Asked, writer: "render.Lines | Tables", run: Callab
         if now == seen and time.monotonic() - asked_at < ASK_AT_LEAST_S:
             continue
         seen, asked_at = now, time.monotonic()
-        while going_on:
-            latest = run(query.arrived(asked, latest))
-            full = len(latest.rows) == latest.limit
-            if latest.rows:
-                going_on = writer.page(latest)
-            if not full:
+        arrived = query.arrived(asked, latest)
+        for latest in query.pages(run, arrived):
+            going_on = not latest.rows or writer.page(latest)
+            if not going_on:
                 break
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pydantic
 
 from kube9 import bind
-from kube9.capabilities import formats
+from kube9.capabilities import methods
 from kube9.messages import Coverage, Gap, Pagination
 from kube9.plan import OPTIONS, Plan
 
@@ -73,8 +73,10 @@ def _query(query: Plan) -> str:
         parts.append(_options(own.items(), params))
     returns = f"[{query['message']}](#{_anchor(query['message'])})"
     parts.append(f"- Returns {'a page of ' if query['paged'] else ''}{returns}{_extras(query)}.")
-    parts.append(f"- Formats: {', '.join(_code(form) for form in formats(query))}.")
-    parts.append(f"- In Python: {', '.join(_code(f'db.{method}(…)') for method in _methods(query))}.\n")
+    parts.append(f"- Formats: {', '.join(_code(form) for form in query['options']['format']['choices'])}.")
+    service = query["name"].replace("-", "_").rpartition(" ")[0]
+    calls = (f"db.{service}.{name}(…)" if service else f"db.{name}(…)" for name in methods(query).values())
+    parts.append(f"- In Python: {', '.join(map(_code, calls))}.\n")
     if query["examples"]:
         parts.append("Examples:\n\n" + "".join(f"    {example}\n" for example in query["examples"]))
     return "\n".join(parts)
@@ -86,17 +88,6 @@ def _placeholder(name: str, param: Plan) -> str:
 
 def _extras(query: Plan) -> str:
     return ", with [coverage](#coverage)" if query["window"] else ""
-
-
-def _methods(query: Plan) -> list[str]:
-    """The methods of the typed library for a query, as `kube9.client` names them."""
-    group, _, verb = query["name"].replace("-", "_").rpartition(" ")
-    names = [verb]
-    if query["paged"]:
-        names.append(f"{verb}_all")
-    if query["arrivals"]:
-        names.append("watch" if verb == "list" else f"{verb}_watch")
-    return [f"{group}.{name}" if group else name for name in names]
 
 
 def _options(options: Iterable[tuple[str, Plan]], beside: Plan) -> str:

@@ -4,7 +4,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from kube9 import errors, render, store
-from kube9.bind import Asked, part_name, said
+from kube9.bind import Asked, named, said
 from kube9.query import Answer
 
 MOST_VALUES = 10_000  # of those that the database knows of a kind, a namespace, a reason
@@ -23,8 +23,7 @@ def why_empty(path: str, asked: Asked, given: dict[str, Any], answer: Answer) ->
     try:
         with store.open_reader(path) as reader:
             for name, param in params.items():
-                parts = [(part_name(name, part), of) for part, of in param["parts"] or ()] or [(name, param)]
-                for key, of in parts:
+                for key, of in named(name, param):
                     if of["known"] and key in asked.values:
                         _never_recorded(reader.connection, said(param, name), of["known"], asked.values[key])
     except (errors.Kube9Error, store.Error):

@@ -4,7 +4,7 @@ import os
 import time
 
 from kube9 import errors, store, tokens
-from kube9.bind import Asked, Cursor, page_token, part_name
+from kube9.bind import Asked, Cursor, named, page_token
 from kube9.statement import MOST_COUNTED, counts_some, order_of, statement
 from kube9.version import __version__
 
@@ -114,12 +114,7 @@ def pages(run: "Callable[[Asked], Answer]", asked: Asked) -> "Iterator[Answer]":
         asked, more = next_page(asked, answer)
         yield answer
     if first and first.sync_token and "after" not in asked.values:
-        asked, more = arrived(asked, first), True
-        while more:
-            answer = run(asked)
-            asked, more = next_page(asked, answer)
-            if answer.rows:
-                yield answer
+        yield from (answer for answer in pages(run, arrived(asked, first)) if answer.rows)
 
 
 def next_page(asked: Asked, answer: Answer) -> tuple[Asked, bool]:
@@ -225,8 +220,7 @@ def _settled(connection: store.Connection, query: "Plan", values: "dict[str, Any
     """The values with names that nobody declared, such as the kind of a custom resource, as the database spells them."""
     found = {}
     for name, param in query["params"].items():
-        named = [(part_name(name, part), of) for part, of in param["parts"]] if param["parts"] else [(name, param)]
-        for key, of in named:
+        for key, of in named(name, param):
             value = values.get(key)
             if of["spellings"] and isinstance(value, str) and value not in of["spellings"].values():
                 found[key] = _as_stored(connection, of["known"], value) or value

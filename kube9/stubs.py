@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pydantic
 
+from kube9.capabilities import methods
 from kube9.messages import FIXED, TIMEOUT_S, Message, Page, Request, call_name, messages, parameter_type, response_name
 from kube9.plan import Plan
 
@@ -84,11 +85,11 @@ class _Stubs:
         groups: dict[str, dict[str, str]] = {}
         for name, query in self.plan["queries"].items():
             group, _, verb = name.replace("-", "_").partition(" ")
-            groups.setdefault(group if verb else "", {}).update(self._methods(verb or group, query))
+            groups.setdefault(group if verb else "", {}).update(self._methods(query))
         alone = groups.pop("", {})
-        for group, methods in groups.items():
+        for group, found in groups.items():
             about = f"The queries about {group}."
-            parts.append(f"class {_service(group)}:\n{_docstring(about, '    ')}\n{''.join(methods.values())}")
+            parts.append(f"class {_service(group)}:\n{_docstring(about, '    ')}\n{''.join(found.values())}")
         services = "".join(f"    {group}: {_service(group)}\n" for group in groups if not keyword.iskeyword(group))
         client = STUB_CLIENT.replace("    path: str\n", f"    path: str\n{services}")
         return "\n".join([*parts, client + "".join(alone.values()), STUB_CONNECT])
@@ -110,24 +111,19 @@ class _Stubs:
             lines.insert(2, "\n")
         return "".join(lines)
 
-    def _methods(self, verb: str, query: Plan) -> Iterator[tuple[str, str]]:
+    def _methods(self, query: Plan) -> Iterator[tuple[str, str]]:
         """The methods that `kube9.client` makes for a query, each with its name."""
-        row = f"Iterator[{query['message']}]"
-        found = [(verb, response_name(query), "", f"{TIMEOUT_S}")]
-        if query["paged"]:
-            found.append(
-                (
-                    f"{verb}_all",
-                    row,
-                    "Gives every row, read page by page, and then those that changed meanwhile.",
-                    f"{TIMEOUT_S}",
-                )
-            )
-        if query["arrivals"]:
-            about = (
-                "Gives what is added or updated from now on, or since `after`, until the client is closed or the time is up."
-            )
-            found.append(("watch" if verb == "list" else f"{verb}_watch", row, about, "..."))
+        row, limit = f"Iterator[{query['message']}]", f"{TIMEOUT_S}"
+        kinds = {
+            "call": (response_name(query), "", limit),
+            "all": (row, "Gives every row, read page by page, and then those that changed meanwhile.", limit),
+            "watch": (
+                row,
+                "Gives what is added or updated from now on, or since `after`, until the client is closed or the time is up.",
+                "...",
+            ),
+        }
+        found = [(name, *kinds[kind]) for kind, name in methods(query).items()]
         for name, returns, about, timeout in found:
             if not keyword.iskeyword(name):
                 yield name, self._method(name, query, returns, about, timeout)
