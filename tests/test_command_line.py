@@ -292,3 +292,10 @@ def test_a_closed_stdout_is_one_clear_error(sampled: Kube9):
     done = subprocess.run(command, env=sampled.env, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("line", "code"), [(LIST, 0), ("query events get nope", 1), ("query events list -n nope -o table", 0)])
+def test_a_closed_stderr_changes_neither_the_answer_nor_the_exit_code(sampled: Kube9, line: str, code: int):
+    command = ["sh", "-c", '"$@" 2>&-', "sh", *sampled.command(*line.split())]
+    done = subprocess.run(command, env=sampled.env, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, bool(done.stdout), done.stderr) == (code, line == LIST, "")

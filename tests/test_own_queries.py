@@ -824,3 +824,40 @@ def test_sql_of_ones_own_may_count_what_it_made_itself(own: Own):
     done = own.query("mine")
     assert (done.code, done.err) == (0, ""), done
     assert done.json["mine_rows"] == [{"n": 10, "m": 132}]
+
+
+def test_a_file_that_is_exchanged_while_it_is_compiled_is_compiled_again(alone: Own, monkeypatch: pytest.MonkeyPatch):
+    from kube9 import compiler, fresh, plan
+
+    path = alone.write(declared("mine", "SELECT 1 AS n", fields="{n: integer}"))
+    for name in ("XDG_CACHE_HOME", "KUBE9_QUERIES"):
+        monkeypatch.setenv(name, str(alone.env.get(name) or path))
+    compiled = compiler.compile_own
+
+    def exchanged(*given):
+        alone.write(declared("other", "SELECT 1 AS n", fields="{n: integer}"))  # as the kubelet does with a ConfigMap
+        return compiled(*given)
+
+    monkeypatch.setattr(compiler, "compile_own", exchanged)
+    assert "mine" in fresh.current()["queries"]
+    monkeypatch.setattr(compiler, "compile_own", compiled)
+    assert plan.load() is None
+    assert "other" in fresh.current()["queries"]
+
+
+def test_a_window_may_have_names_that_are_words_of_python(own: Own):
+    filters = "{from: {column: last_seen_at, op: '>='}, to: {column: created_at, op: '<', scan: index}}"
+    start = "version: 1\nqueries:\n  mine:\n    summary: a\n    returns: page of Event\n"
+    own.write(f"{start}    filters: {filters}\n    window: [from, to]\n")
+    done = own.query("mine", "--from", "2026-01-02", "--to", "2026-01-03")
+    assert done.json["coverage"]["from"] == "2026-01-02T00:00:00.000Z"
+    assert own.query("mine", "--from", "2026-01-03", "--to", "2026-01-02").error["code"] == "INVALID_ARGUMENT"
+
+
+def test_namespaces_are_shown_whatever_their_field_is_called(own: Own):
+    fields = "{kind: {type: string, column: object_kind}, space: {type: string, column: object_namespace}}"
+    own.write(
+        "version: 1\nqueries:\n  mine:\n    summary: a\n    returns: page of Place\n    from: events\n"
+        f"    fields: {fields}\n    group: [kind, space]\n    table: {{OBJECT: 'object(kind, space, kind)'}}\n"
+    )
+    assert "shop/pod/Pod" in own.query("mine", "--format", "table").out
