@@ -11,14 +11,16 @@ DESCRIPTION_LENGTH = 1000
 
 
 class Event(NamedTuple):
-    """An event of Kubernetes, ready to be stored. Times are ISO 8601 text; absent facts are None.
+    """An event, ready to be stored. Times are ISO 8601 text; absent facts are None.
 
     `namespace` and `name` are those of the Event object: with the cluster and `created_at` they are its identity.
-    Not the uid: an expired event may be created again under the same name and first time with another uid.
+    Not the uid: an expired event may be created again under the same name and first time with another uid. An event
+    that kube9 derives from a change of an object has a name that begins with `kube9:`, which no object can have; an
+    event of our own (`kube9 record`) has no name, and its `id` instead.
     """
 
     namespace: str
-    name: str
+    name: str  # empty for an event of our own
     created_at: str
     last_seen_at: str
     count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs
@@ -34,6 +36,55 @@ class Event(NamedTuple):
     node: str | None
     uid: str | None
     event_type: str = "cluster"
+    id: str = ""  # given to an event of our own when it is made; that of Kubernetes is made from its identity
+
+
+class Seen(NamedTuple):
+    """An object of a watched resource, reduced to what is kept of it."""
+
+    namespace: str  # empty for cluster-scoped kinds
+    name: str
+    uid: str
+    state: dict[str, Any] | None  # JSON; None when the object is gone
+
+
+class Objects(NamedTuple):
+    """Objects of a watched resource that were read at a time."""
+
+    resource: str  # as in `resources.WATCHED`
+    seen: list[Seen]
+    at: str  # when they were read, for a change that carries no time of its own
+    listed: bool = False  # they are part of a list
+    whole: bool = False  # the last page of a list: what it did not name is gone
+
+
+class Proof(NamedTuple):
+    """That a resource was watched up to a time.
+
+    Without a cause it extends the stretch that was watched so far. With one it begins another: nobody watched between
+    that stretch and this time, for this cause (one of CAUSES); what happened from `recovered_from` on was read
+    afterwards.
+    """
+
+    resource: str
+    at: str
+    cause: str | None = None
+    recovered_from: str | None = None
+
+
+# Why a stretch of time was not watched, or is not there any more; what people read, by the name that programs read.
+CAUSES = {
+    "not_running": "kube9 was not running",
+    "disconnected": "no connection to the API server",
+    "expired": "the API server no longer had it",
+    "restored": "the API server went back to an earlier state",
+    "forbidden": "the API server refused",
+    "storage_unavailable": "the database took no writes",
+    "evicted_by_size": "removed to keep the size budget",
+    "older_than_retention": "older than what is kept",
+    "before_first_recording": "before the first recording",
+    "imported_only": "known from imported files only",
+}
 
 
 class Position(NamedTuple):
@@ -44,12 +95,14 @@ class Position(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What is committed together: events, and the position that reading them reached."""
+    """What is committed together: events, objects, and the position and the coverage that reading them reached."""
 
     events: list[Event]
-    origin: str  # watch or import
+    origin: str  # watch, import or api
     cluster: str | None = None  # uid of kube-system; None where a dump does not tell
     position: Position | None = None
+    proof: Proof | None = None
+    objects: Objects | None = None
 
 
 def event_id(created_at: str, namespace: str, name: str) -> str:
