@@ -21,17 +21,17 @@ MAX_COUNT = 2**53  # what every reader of JSON can hold
 
 def normalise(source: dict[str, Any], rules: Rules) -> Event:
     """Turn an Event object (core/v1 or events.k8s.io/v1, as parsed JSON) into an event. Never fails on its content."""
-    metadata = _map(source.get("metadata"))
-    involved = _map(source.get("involvedObject") or source.get("regarding"))
-    series = _map(source.get("series"))
-    reporter = _map(source.get("source") or source.get("deprecatedSource"))
+    get = source.get
+    metadata = _map(get("metadata"))
+    involved = _map(get("involvedObject") or get("regarding"))
+    series = _map(get("series"))
+    reporter = _map(get("source") or get("deprecatedSource"))
 
-    kind, reason = _name(involved.get("kind")), _name(source.get("reason"))
-    given = _text(source.get("message")) or _text(source.get("note")) or ""
-    message = redact.text(given)
+    kind, reason = _word(involved.get("kind")), _word(get("reason"))
+    message = redact.text(_text(get("message")) or _text(get("note")) or "")
     matcher, facts = rules.match(reason, kind, message[:LOOKED_AT])
 
-    type_name = _text(source.get("type"))
+    type_name = _word(get("type"))
     usual = rules.severities.get(type_name or "Normal", "warning")
     severity = (matcher and matcher.severity) or usual
     details = _details(source, involved, facts)
@@ -39,32 +39,32 @@ def normalise(source: dict[str, Any], rules: Rules) -> Event:
         details["type"] = cut(type_name, WORD_LENGTH)  # elsewhere the severity tells it
 
     created_at = (
-        _time(source.get("eventTime"))
-        or _time(source.get("firstTimestamp") or source.get("deprecatedFirstTimestamp"))
+        _time(get("eventTime"))
+        or _time(get("firstTimestamp") or get("deprecatedFirstTimestamp"))
         or _time(metadata.get("creationTimestamp"))
         or EPOCH
     )
-    seen = (series.get("lastObservedTime"), source.get("lastTimestamp"), source.get("deprecatedLastTimestamp"))
-    component = (
-        _name(reporter.get("component")) or _name(source.get("reportingComponent")) or _name(source.get("reportingController"))
-    )
-    instance = _name(source.get("reportingInstance")) if component == "kubelet" else None
+    last_seen_at = created_at
+    for seen in (series.get("lastObservedTime"), get("lastTimestamp"), get("deprecatedLastTimestamp")):
+        last_seen_at = max(last_seen_at, _time(seen) or "")
+    component = _word(reporter.get("component")) or _word(get("reportingComponent")) or _word(get("reportingController"))
+    instance = _word(get("reportingInstance")) if component == "kubelet" else None
     return Event(
-        namespace=_name(metadata.get("namespace")) or "",
+        namespace=_word(metadata.get("namespace")) or "",
         name=_identity(metadata, (kind, reason, message, created_at)),
         created_at=created_at,
-        last_seen_at=max(created_at, *(_time(value) or "" for value in seen)),
-        count=max(_count(source.get("count")), _count(source.get("deprecatedCount")), _count(series.get("count"))),
+        last_seen_at=last_seen_at,
+        count=max(_count(get("count")), _count(get("deprecatedCount")), _count(series.get("count"))),
         severity=severity,
         title=cut((matcher and matcher.title) or _title(kind, reason, message), TITLE_LENGTH),
         description=cut(message, DESCRIPTION_LENGTH) or None,
         object_kind=kind,
-        object_namespace=None if kind in rules.cluster_scoped else _name(involved.get("namespace")),
+        object_namespace=None if kind in rules.cluster_scoped else _word(involved.get("namespace")),
         object_name=_name(involved.get("name")),
         metadata=details,
         reason=reason,
         component=component,
-        node=_name(reporter.get("host")) or instance,
+        node=_word(reporter.get("host")) or instance,
         uid=_name(metadata.get("uid")),
     )
 
@@ -77,11 +77,11 @@ def _title(kind: str | None, reason: str | None, message: str) -> str:
 
 def _details(source: dict[str, Any], involved: dict[str, Any], facts: dict[str, str]) -> dict[str, Any]:
     """What is worth keeping and stands in no column."""
-    details: dict[str, Any] = {name: cut(value, FACT_LENGTH) for name, value in facts.items()}
-    path = _text(involved.get("fieldPath"))
+    details: dict[str, Any] = {name: cut(value, FACT_LENGTH) for name, value in facts.items()} if facts else {}
+    path = _word(involved.get("fieldPath"))
     if path and path.endswith("}") and "{" in path:
         details["container"] = cut(path[path.index("{") + 1 : -1], WORD_LENGTH)  # spec.containers{web}
-    action = _text(source.get("action"))
+    action = _word(source.get("action"))
     if action:
         details["action"] = cut(action, WORD_LENGTH)
     related = _map(source.get("related"))
@@ -92,14 +92,15 @@ def _details(source: dict[str, Any], involved: dict[str, Any], facts: dict[str, 
 
 
 def _map(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+    return value if value.__class__ is dict else {}
 
 
 def _text(value: Any) -> str | None:
     """A string as it is, None for an empty or absent one; whatever else a reporter wrote, as text."""
     if isinstance(value, str):
         # A lone surrogate and a NUL are legal in JSON; the first cannot be stored, the second hides what is behind it.
-        value = value.replace("\0", "\ufffd") if "\0" in value else value
+        if "\0" in value:
+            value = value.replace("\0", "\ufffd")
         return (value if value.isascii() else value.encode(errors="replace").decode()) or None
     return None if value is None or isinstance(value, dict | list) else str(value)
 
@@ -110,13 +111,26 @@ def _name(value: Any) -> str | None:
     return text and cut(text, NAME_LENGTH)
 
 
+def _word(value: Any) -> str | None:
+    """As `_name`, for names that come again and again: kinds, reasons, namespaces, nodes."""
+    return _known_word(value) if value.__class__ is str else _name(value)
+
+
+_known_word = lru_cache(maxsize=4096)(_name)
+
+
 def _count(value: Any) -> int:
-    return min(max(value, 1), MAX_COUNT) if isinstance(value, int) else 1
+    return min(max(value, 1), MAX_COUNT) if value and isinstance(value, int) else 1
 
 
 def _time(value: Any) -> str | None:
     """A Kubernetes time (RFC 3339, with or without a fraction) in our form; None when it is none."""
-    if not isinstance(value, str) or len(value) < 20 or value[10] not in "Tt" or value.startswith(NO_TIME):
+    return _known_time(value) if value.__class__ is str else None
+
+
+@lru_cache(maxsize=4096)  # an event has several that are the same, and so have its neighbours
+def _known_time(value: str) -> str | None:
+    if len(value) < 20 or value[10] not in "Tt" or value.startswith(NO_TIME):
         return None
     if value[-1] != "Z" or value[19] not in ".Z":
         return _parsed(value)

@@ -1,0 +1,49 @@
+"""What was watched: stretches of time without a break, extended by proof alone.
+
+The gap between two stretches of a resource stands with the later one: its cause, and from when on it was refilled.
+"""
+
+import sqlite3
+
+from kube9.model import Proof
+
+LATEST = "SELECT id, to_at FROM coverage WHERE resource = ? AND cluster_id IS ? ORDER BY to_at DESC, id DESC LIMIT 1"
+BEGIN = "INSERT INTO coverage (cluster_id, resource, from_at, to_at, cause, recovered_from) VALUES (?, ?, ?, ?, ?, ?)"
+EXTEND = "UPDATE coverage SET to_at = ? WHERE id = ?"
+INTERRUPT = """
+INSERT INTO coverage (cluster_id, resource, from_at, to_at, cause, recovered_from)
+SELECT cluster_id, resource, :until, :until, 'storage_unavailable', :recovered_from
+FROM coverage
+WHERE resource <> 'import'
+GROUP BY cluster_id, resource
+HAVING max(to_at) BETWEEN :watched_since AND :until
+"""
+IMPORTED = "SELECT 1 FROM coverage WHERE resource = 'import' AND cluster_id IS ? AND from_at <= ? AND to_at >= ?"
+
+
+def prove(connection: sqlite3.Connection, cluster_id: int | None, proof: Proof) -> None:
+    """Extend a resource's stretch up to a proof, or begin another behind a gap."""
+    latest = connection.execute(LATEST, (proof.resource, cluster_id)).fetchone()
+    if latest is None:
+        row = (cluster_id, proof.resource, proof.at, proof.at, "before_first_recording", proof.recovered_from)
+        connection.execute(BEGIN, row)
+    elif proof.cause:
+        at = max(proof.at, latest[1])  # the clock may have been set back
+        connection.execute(BEGIN, (cluster_id, proof.resource, at, at, proof.cause, proof.recovered_from))
+    elif proof.at > latest[1]:
+        connection.execute(EXTEND, (proof.at, latest[0]))
+
+
+def interrupt(connection: sqlite3.Connection, *, watched_since: str, until: str, recovered_from: str) -> None:
+    """Begin another stretch of all that was watched, because nothing could be written before `until`.
+
+    What ended before `watched_since` was not watched when the writing failed, and keeps its own gap.
+    """
+    given = {"watched_since": watched_since, "until": until, "recovered_from": recovered_from}
+    connection.execute(INTERRUPT, given)
+
+
+def imported(connection: sqlite3.Connection, cluster_id: int | None, first: str, last: str) -> None:
+    """Note what a file told of; nothing when another file told of all of it."""
+    if connection.execute(IMPORTED, (cluster_id, first, last)).fetchone() is None:
+        connection.execute(BEGIN, (cluster_id, "import", first, last, "imported_only", None))
