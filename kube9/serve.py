@@ -17,7 +17,7 @@ from kube9 import apiserver, errors, fresh, lock, migrations, rules, store, time
 from kube9.model import Batch, Position
 from kube9.normalise import normalise
 from kube9.version import __version__
-from kube9.writer import Writer
+from kube9.writer import Chore, Writer
 
 log = logging.getLogger("kube9.serve")
 
@@ -25,6 +25,7 @@ EVENTS = "/api/v1/events"
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 QUERIES_S = 60.0  # between two looks at the files of the user's own queries
 DRAIN_S = 4.0  # how long a stop may take to write what waits; with the rest it ends within 5 s
+BEAT_S = 10.0
 BEAT = """
 INSERT OR REPLACE INTO heartbeat (id, beat_at, started_at, pid, version, health, queue_size, dropped_total, watch)
 VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -92,7 +93,8 @@ class Recorder:
         self._started_at = times.iso(times.now_ms())
         self._stopping = threading.Event()
         self._failure: Exception | None = None
-        self._writer = Writer(database, beat=self._beat)
+        self._heartbeat = Chore("the heartbeat", BEAT_S, self._beat)
+        self._writer = Writer(database, chores=[self._heartbeat])
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def start(self) -> None:
@@ -144,7 +146,7 @@ class Recorder:
             self._watched.connected = connected
             if connected:
                 log.info("connected: watching the events of %s", self._api.host)
-            self._writer.beat_soon()
+            self._writer.hurry(self._heartbeat)
 
     def _pause(self, seconds: float) -> bool:
         return not self._stopping.wait(seconds)

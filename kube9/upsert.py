@@ -8,14 +8,14 @@ nothing.
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kube9 import occurrences, stored, stretches, times
 from kube9.model import Batch, Event, event_id, next_id
 from kube9.occurrences import Change
 
-CHUNK = 500  # ids in one SELECT; SQLite allows 32,766 parameters
+CHUNK = 5000  # events that are looked up and inserted at once; SQLite allows 32,766 parameters
 INSERT = """
 INSERT INTO events (
     id, event_type, severity, title, description, object_kind, object_namespace, object_name, metadata, created_at,
@@ -61,7 +61,7 @@ def write(connection: sqlite3.Connection, batches: Sequence[Batch]) -> Tally:
     connection.execute("BEGIN IMMEDIATE")
     try:
         now, tally = times.iso(times.now_ms()), Tally()
-        for batch in batches:
+        for batch in _joined(batches):
             cluster_id = _cluster_id(connection, batch.cluster)
             for start in range(0, len(batch.events), CHUNK):
                 tally += _Chunk(connection, batch.origin, cluster_id, now).store(batch.events[start : start + CHUNK])
@@ -79,6 +79,28 @@ def write(connection: sqlite3.Connection, batches: Sequence[Batch]) -> Tally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _joined(batches: Sequence[Batch]) -> Iterator[Batch]:
+    """The same as fewer batches, because many small ones come from a watch that is read as it arrives."""
+    joined: Batch | None = None
+    for batch in batches:
+        if joined and _follows(joined, batch):
+            joined.events.extend(batch.events)
+            joined = joined._replace(position=batch.position or joined.position, proof=batch.proof or joined.proof)
+        else:
+            if joined:
+                yield joined
+            joined = batch._replace(events=list(batch.events))
+    if joined:
+        yield joined
+
+
+def _follows(first: Batch, second: Batch) -> bool:
+    """Whether two batches may be one: the same but for their events, and the second extends what the first proves."""
+    same = (first.origin, first.cluster, first.objects) == (second.origin, second.cluster, second.objects)
+    resources = {part.resource for part in (first.position, second.position, first.proof, second.proof) if part}
+    return same and first.objects is None and len(resources) <= 1 and not (second.proof and second.proof.cause)
 
 
 class _Chunk:

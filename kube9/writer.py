@@ -11,16 +11,15 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from kube9 import errors, migrations, store
+from kube9 import errors, migrations, store, stretches, times
 from kube9.model import Batch
 from kube9.upsert import Tally, write
 
 log = logging.getLogger("kube9.writer")
 
-CAPACITY = 1000  # events that may wait
+CAPACITY = 5000  # events that may wait: a transaction of as many costs a third of ten of 500
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.1, 5.0
 # Trying again cannot help with these; all else (a full disk, a lock, a missing device) may pass.
 HOPELESS = (
@@ -33,6 +32,26 @@ HOPELESS = (
 )
 
 
+INTERRUPTED_S = 1.0  # a writing that failed for longer leaves a gap in the coverage
+EVENT_TTL_MS = 3_600_000  # how long the API server keeps events, by default
+WATCHED_MS = 120_000  # a resource whose last proof is older was not watched any more
+
+
+class Chore:
+    """Work that the writer's thread does with its connection from time to time.
+
+    Args:
+        name: for the log.
+        every_s: how often; a failure waits for the next time.
+        do: the work; what it writes, it commits itself.
+    """
+
+    def __init__(self, name: str, every_s: float, do: Callable[[sqlite3.Connection], object]) -> None:
+        self.name, self.every_s, self.do = name, every_s, do
+        self.due_at = 0.0  # monotonic seconds
+        self.done_at: str | None = None  # when it last succeeded
+
+
 class Writer:
     """Writes batches in a thread of its own.
 
@@ -41,7 +60,8 @@ class Writer:
         capacity: how many events may wait before `put` blocks.
         patience_s: how long a failing write is tried again before the writer gives up; None is for ever.
         busy_timeout_s: how long one try waits while another process writes.
-        beat: called in the writer's thread every `beat_every_s` seconds with the connection, when given.
+        chores: what is to be done between writes; each is done once more at the end.
+        event_ttl_ms: how long the API server keeps an event: what a long failure is refilled from.
 
     Raises: as `migrations.open_writer`.
     """
@@ -53,19 +73,19 @@ class Writer:
         capacity: int = CAPACITY,
         patience_s: float | None = None,
         busy_timeout_s: float = store.BUSY_TIMEOUT_S,
-        beat: Callable[[sqlite3.Connection], None] | None = None,
-        beat_every_s: float = 10.0,
+        chores: Sequence[Chore] = (),
+        event_ttl_ms: int = EVENT_TTL_MS,
     ) -> None:
         self.tally = Tally()
         self.set_aside = 0
         self.error: Exception | None = None  # why the last write failed, None while they succeed
+        self.turned_at = time.monotonic()  # when the loop last went round
         self.dead: Exception | None = None  # what ended the thread, if it ended by itself
         self._path, self._connection = path, migrations.open_writer(path, busy_timeout_s)
         self._capacity, self._patience_s = capacity, patience_s
-        self._beat, self._beat_every_s = beat, beat_every_s
+        self._chores, self._event_ttl_ms = chores, event_ttl_ms
         self._waiting: deque[Batch] = deque()
         self._size = 0
-        self._next_beat = 0.0 if beat else float("inf")
         self._closing = self._abandoned = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -91,10 +111,10 @@ class Writer:
             self._changed.notify_all()
             return True
 
-    def beat_soon(self) -> None:
-        """Beat at once, because what the heartbeat tells has changed."""
+    def hurry(self, chore: Chore) -> None:
+        """Do a chore at once, because what it tells has changed."""
         with self._changed:
-            self._next_beat = 0.0
+            chore.due_at = 0.0
             self._changed.notify_all()
 
     def close(self, timeout_s: float | None = None) -> int:
@@ -134,9 +154,11 @@ class Writer:
 
     def _write_all(self) -> None:
         while True:
-            if self._beat and time.monotonic() >= self._next_beat:
-                self._next_beat = time.monotonic() + self._beat_every_s
-                self._try(lambda: self._beat and self._beat(self._connection))
+            self.turned_at = time.monotonic()
+            for chore in self._chores:
+                if time.monotonic() >= chore.due_at:
+                    chore.due_at = time.monotonic() + chore.every_s
+                    self._do(chore)
             batches = self._take()
             if batches is None:
                 break
@@ -145,35 +167,43 @@ class Writer:
                 with self._changed:
                     self._size -= sum(len(batch.events) for batch in batches)
                     self._changed.notify_all()
-        if self._beat:
-            self._try(lambda: self._beat and self._beat(self._connection))
+        for chore in self._chores:
+            self._do(chore)
         try:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             log.warning("the WAL was not truncated: %s", error)
 
     def _take(self) -> list[Batch] | None:
-        """All that waits; empty when it is time to beat, None when there is nothing more to come."""
+        """All that waits; empty when a chore is due, None when there is nothing more to come."""
         with self._changed:
-            while not self._waiting and not self._closing and (wait_s := self._next_beat - time.monotonic()) > 0:
-                self._changed.wait(min(wait_s, threading.TIMEOUT_MAX))
+            while not self._waiting and not self._closing and (wait_s := self._idle_s()) > 0:
+                self._changed.wait(wait_s)
             if self._abandoned or (self._closing and not self._waiting):
                 return None
             batches = list(self._waiting)
             self._waiting.clear()
             return batches
 
+    def _idle_s(self) -> float:
+        """Seconds until a chore is due."""
+        soonest = min((chore.due_at for chore in self._chores), default=float("inf"))
+        return min(soonest - time.monotonic(), threading.TIMEOUT_MAX)
+
     def _write(self, batches: list[Batch]) -> None:
-        delay, started = FIRST_DELAY_S, time.monotonic()
+        delay, started, started_ms = FIRST_DELAY_S, time.monotonic(), times.now_ms()
         while not self._abandoned:
+            self.turned_at = time.monotonic()
             try:
                 self.tally += write(self._connection, batches)
                 if self.error:
                     log.info("the database takes writes again")
+                    if time.monotonic() - started > INTERRUPTED_S:
+                        self._interrupted(started_ms)
                 self.error = None
                 return
             except HOPELESS as error:
-                self._write_singly(batches, error)
+                self._write_apart(batches, error)
                 return
             except sqlite3.Error as error:
                 failure = store.translate(error, self._path)
@@ -187,23 +217,47 @@ class Writer:
                 self._changed.wait(0 if self._abandoned else delay * random.uniform(0.5, 1.0))
             delay = min(delay * 2, LONGEST_DELAY_S)
 
-    def _write_singly(self, batches: list[Batch], error: Exception) -> None:
-        alone = len(batches) == 1 and len(batches[0].events) + bool(batches[0].position) == 1
-        if alone and batches[0].events:
-            event = batches[0].events[0]
+    def _write_apart(self, batches: list[Batch], error: Exception) -> None:
+        """Write what SQLite does not take together in smaller parts, until what it never takes is alone."""
+        first, *others = batches
+        if others:
+            for batch in batches:
+                self._write([batch])
+        elif len(first.events) > 1:
+            half = len(first.events) // 2
+            for events in (first.events[:half], first.events[half:]):
+                self._write([Batch(events, first.origin, first.cluster)])
+            self._write([first._replace(events=[])])
+        elif first.events and (first.position or first.proof or first.objects):
+            self._write([Batch(first.events, first.origin, first.cluster)])
+            self._write([first._replace(events=[])])
+        elif first.events:
+            event = first.events[0]
             self.set_aside += 1
             log.error("event %s/%s is set aside, SQLite does not take it: %s", event.namespace, event.name, error)
-        elif alone:
-            raise errors.Internal("SQLite does not take a position", f"{batches[0].position}: {error}") from error
-        else:
-            for batch in batches:
-                for event in batch.events:
-                    self._write([batch._replace(events=[event], position=None)])
-                if batch.position:
-                    self._write([batch._replace(events=[])])
+        elif first.position or first.proof or first.objects:
+            raise errors.Internal("SQLite does not take a position", f"{first}: {error}") from error
 
-    def _try(self, action: Callable[[], Any]) -> None:
+    def _interrupted(self, started_ms: int) -> None:
+        """Tell the coverage that nothing was written since. What was read meanwhile waited, and is written now."""
+        now_ms = times.now_ms()
+        recovered_from = max(started_ms, now_ms - self._event_ttl_ms)
+        self._do(
+            Chore(
+                "the gap in the coverage",
+                0,
+                lambda connection: stretches.interrupt(
+                    connection,
+                    watched_since=times.iso(started_ms - WATCHED_MS),
+                    until=times.iso(now_ms),
+                    recovered_from=times.iso(recovered_from),
+                ),
+            )
+        )
+
+    def _do(self, chore: Chore) -> None:
         try:
-            action()
+            chore.do(self._connection)
+            chore.done_at = times.iso(times.now_ms())
         except sqlite3.Error as error:
-            log.warning("the heartbeat was not written: %s", error)
+            log.warning("%s was not written: %s", chore.name, error)
