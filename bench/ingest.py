@@ -52,9 +52,8 @@ def main() -> int:
                     first_start.append(time.perf_counter() - started)
                 thrown_away.append(min(read_away(address, 500), read_away(address, 5000)))
     ingest, insert = statistics.median(watched), statistics.median(bare)
-    print(
-        f"{os.cpu_count()} processors, Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}, medians of {options.rounds}"
-    )
+    about = f"{os.cpu_count()} processors, Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}"
+    print(f"{about}, medians of {options.rounds}")
     print(f"watch -> committed rows, {options.events:,} events     {ingest:10,.0f} events/s")
     print(f"bare executemany of the same rows             {insert:10,.0f} events/s   ratio {ingest / insert:.2f}")
     start, away = statistics.median(first_start), statistics.median(thrown_away)

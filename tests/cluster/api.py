@@ -28,6 +28,13 @@ class Api:
         for connection in self._connections:
             connection.close()
 
+    def forget(self) -> None:
+        """Close this thread's connection, which broke; the next request opens another."""
+        connection = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
+            self._local.connection = None
+
     def request(self, method: str, path: str, body: dict | None = None) -> dict:
         """The answer as JSON. Raises RuntimeError for anything but success."""
         connection = getattr(self._local, "connection", None)
