@@ -94,8 +94,18 @@ class Status(Message):
     """of the recorder"""
     health_detail: str | None
     """why it is not healthy"""
+    problems: list[Any]
+    """what keeps the recorder from being healthy, a line each"""
     last_update: datetime | None
     """last sign of life of `kube9 serve`"""
+    last_commit_age_seconds: float | None
+    """seconds since that was committed"""
+    database_readable: bool
+    """true where there is an answer at all"""
+    last_quick_check: datetime | None
+    """last quick check of the database"""
+    last_full_check: datetime | None
+    """last full check of the database"""
     database: str
     """kind of database"""
     database_path: str
@@ -113,7 +123,7 @@ class Status(Message):
     dropped_total: int
     """events dropped because the queue was full"""
     watch: dict[str, Any]
-    """for each watched resource: connected, last_event_at, resource_version, lag_seconds"""
+    """for each watched resource: connected, last_event_at, lag_seconds, proven_at, problem and more"""
     query_problems: list[Any]
     """what is wrong in the files of KUBE9_QUERIES"""
 

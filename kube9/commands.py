@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from kube9 import errors, fresh, logs, plan, render, store
 
@@ -23,12 +23,21 @@ def serve(
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Parameter(help="how much is logged", env_var="LOG_LEVEL")
     ] = "info",
+    log_format: Annotated[Literal["text", "json"], Parameter(help="how a log line is written", env_var="LOG_FORMAT")] = "text",
+    health_port: Annotated[
+        int,
+        Parameter(
+            help="where /metrics, /healthz, /readyz and /livez are; 0: nowhere",
+            env_var="HEALTH_PORT",
+            validator=validators.Number(gte=0, lte=65535),
+        ),
+    ] = 8080,
 ) -> int:
     """Record the cluster's events until stopped."""
-    logs.set_up(log_level)
+    logs.set_up(log_level, log_format)
     from kube9 import apiserver, serve  # the kubernetes client: 210 ms
 
-    return 1 if serve.serve(store.database_path(db), apiserver.connect(kubeconfig, context)) else 0
+    return 1 if serve.serve(store.database_path(db), apiserver.connect(kubeconfig, context), health_port) else 0
 
 
 def import_files(

@@ -11,13 +11,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from kube9 import apiserver, errors, fresh, lock, migrations, rules, store, times, watch
+from kube9 import apiserver, errors, fresh, health, lock, metrics, migrations, probes, rules, store, times, watch
+from kube9.counts import Counts
+from kube9.health import Database, Facts, Watch
 from kube9.model import Batch, Position
 from kube9.normalise import normalise
+from kube9.pulse import Pulse
 from kube9.version import __version__
-from kube9.writer import Chore, Writer
+from kube9.writer import CAPACITY, Chore, Writer
 
 log = logging.getLogger("kube9.serve")
 
@@ -27,8 +29,9 @@ QUERIES_S = 60.0  # between two looks at the files of the user's own queries
 DRAIN_S = 4.0  # how long a stop may take to write what waits; with the rest it ends within 5 s
 BEAT_S = 10.0
 BEAT = """
-INSERT OR REPLACE INTO heartbeat (id, beat_at, started_at, pid, version, health, queue_size, dropped_total, watch)
-VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT OR REPLACE INTO heartbeat (
+    id, beat_at, started_at, pid, version, health, queue_size, dropped_total, watch, problems)
+VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 POSITION = """
 SELECT resource_version
@@ -38,33 +41,14 @@ WHERE uid = ? AND resource = 'events'
 """
 
 
-class Watched:
-    """What is known of one watched resource, for the heartbeat."""
-
-    def __init__(self) -> None:
-        self.connected = False
-        self.last_event_at: str | None = None
-        self.resource_version: str | None = None
-
-    def report(self) -> dict[str, Any]:
-        """For `query status`; the lag is the age of the newest event, in seconds."""
-        lag = None
-        if self.last_event_at:
-            now = times.now_ms()
-            lag = max(0.0, (now - times.parse(self.last_event_at, now)) / 1000)
-        return {
-            "connected": self.connected,
-            "last_event_at": self.last_event_at,
-            "resource_version": self.resource_version,
-            "lag_seconds": lag,
-        }
-
-
-def serve(database: str, api: apiserver.ApiServer) -> int:
+def serve(database: str, api: apiserver.ApiServer, health_port: int) -> int:
     """Record the cluster's events until SIGTERM or SIGINT. Returns how many events could not be written.
+
+    Probes are answered on `health_port`; 0 turns them off.
 
     Raises:
         FailedPrecondition: another `serve` holds the database, or a newer kube9 made it.
+        Unavailable, PermissionDenied: as `probes.Server`.
         Unavailable, PermissionDenied, DataLoss: as `migrations.open_writer`.
         Internal: a mistake of kube9's own ended the recording.
     """
@@ -72,7 +56,7 @@ def serve(database: str, api: apiserver.ApiServer) -> int:
         before, after = migrations.migrate(database)
         if before != after:
             log.info("database %s: %s at schema version %d", "migrated" if before else "initialised", database, after)
-        recorder = Recorder(database, api)
+        recorder = Recorder(database, api, health_port)
         recorder.start()
         log.info("recording the events of %s into %s", api.host, database)
         looked_at = 0.0
@@ -87,20 +71,25 @@ def serve(database: str, api: apiserver.ApiServer) -> int:
 class Recorder:
     """The watch in one thread, the writer in another, and what the heartbeat tells of both."""
 
-    def __init__(self, database: str, api: apiserver.ApiServer) -> None:
+    def __init__(self, database: str, api: apiserver.ApiServer, health_port: int) -> None:
         self._database, self._api = database, api
-        self._rules, self._watched = rules.built_in(), Watched()
+        self._rules, self._watched = rules.built_in(), Watch("events")
         self._started_at = times.iso(times.now_ms())
         self._stopping = threading.Event()
         self._failure: Exception | None = None
+        self._counts = Counts()
+        self._pulse = Pulse(database, self._counts)
         self._heartbeat = Chore("the heartbeat", BEAT_S, self._beat)
-        self._writer = Writer(database, chores=[self._heartbeat])
+        self._writer = Writer(database, chores=[self._heartbeat], counts=self._counts)
+        self._probes = self._listen(health_port) if health_port else None
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def start(self) -> None:
         """Begin to record."""
         self._writer.start()
         self._thread.start()
+        if self._probes:
+            self._probes.start()
 
     def alive(self) -> bool:
         """Whether both threads do their work."""
@@ -112,6 +101,8 @@ class Recorder:
         self._stopping.set()
         self._api.stop()
         left = self._writer.close(DRAIN_S)
+        if self._probes:
+            self._probes.stop()
         tally = self._writer.tally
         log.info("stopped: %d events added, %d updated, %d not written", tally.added, tally.updated, left)
         if self._failure:
@@ -133,7 +124,10 @@ class Recorder:
         watched = self._watched
         watched.resource_version = self._position(cluster)
         for page in watch.list_then_watch(self._api, EVENTS, watched.resource_version, self._pause, self._connected):
+            watched.last_line_at = times.iso(times.now_ms())
+            started = time.perf_counter()
             events = [normalise(source, self._rules) for source in page.objects]
+            self._counts.processing.observe(time.perf_counter() - started)
             position = Position("events", page.resource_version) if page.resource_version else None
             if self._stopping.is_set() or not self._writer.put(Batch(events, "watch", cluster, position)):
                 return
@@ -142,8 +136,13 @@ class Recorder:
                 watched.last_event_at = max(event.last_seen_at for event in events)
 
     def _connected(self, connected: bool) -> None:
-        if connected != self._watched.connected:
-            self._watched.connected = connected
+        changed = connected != self._watched.connected
+        if connected:
+            self._watched.answered()
+            self._watched.last_probe_at = times.iso(times.now_ms())
+        else:
+            self._watched.failed("unreachable", "cut off from the API server")
+        if changed:
             if connected:
                 log.info("connected: watching the events of %s", self._api.host)
             self._writer.hurry(self._heartbeat)
@@ -158,24 +157,46 @@ class Recorder:
                 return self._api.cluster_uid()
             except (apiserver.Refused, apiserver.Unreachable) as failure:
                 log.warning("%s; trying again in %.0f s", apiserver.explain(failure), delay)
+                self._watched.failed("unreachable", str(apiserver.explain(failure)))
             if not self._pause(delay):
                 return None
             delay = min(delay * 2, watch.LONGEST_DELAY_S)
 
     def _position(self, cluster: str) -> str | None:
         """Where the watch of this cluster's events stood when it was last written."""
-        with store.open_reader(self._database) as reader:
+        with self._counts.query(), store.open_reader(self._database) as reader:
             found = reader.connection.execute(POSITION, (cluster,)).fetchone()
         return found[0] if found else None
 
     def _beat(self, connection: sqlite3.Connection) -> None:
-        health = "healthy" if self._watched.connected else "degraded"
-        if self._stopping.is_set():
-            health = "unhealthy"
-        report = json.dumps({"events": self._watched.report()})
-        waiting = self._writer.queue_size
-        row = (times.iso(times.now_ms()), self._started_at, os.getpid(), __version__, health, waiting, 0, report)
+        now_ms = times.now_ms()
+        at = times.iso(now_ms)
+        facts = self._facts(Database(last_commit_at=at))  # whoever reads this row knows that it was committed
+        verdict = health.judge(facts, now_ms)
+        watches = {watch.resource: health.report(watch, now_ms) for watch in facts.watches}
+        row = (
+            at, self._started_at, os.getpid(), __version__, verdict.state, facts.queue_size, self._counts.dropped_total,
+            json.dumps(watches), json.dumps(verdict.problems),
+        )  # fmt: skip
         connection.execute(BEAT, row)
+
+    def _facts(self, database: Database) -> Facts:
+        return Facts(
+            started_at=self._started_at,
+            watches=[self._watched],
+            loops=[self._writer.loop],
+            database=database,
+            queue_size=self._writer.queue_size,
+            queue_capacity=CAPACITY,
+            stopping=self._stopping.is_set(),
+        )
+
+    def _listen(self, port: int) -> probes.Server:
+        def facts() -> Facts:
+            return self._facts(self._pulse.take())
+
+        written = metrics.exposition(facts, self._counts)
+        return probes.Server(port, facts=facts, loops=[self._writer.loop], counts=self._counts, metrics=written)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ aside with its reason and does not stop the others.
 """
 
 import logging
+import math
 import random
 import sqlite3
 import threading
@@ -14,6 +15,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from kube9 import errors, migrations, store, stretches, times
+from kube9.counts import Counts
+from kube9.health import Loop
 from kube9.model import Batch
 from kube9.upsert import Tally, write
 
@@ -62,6 +65,7 @@ class Writer:
         busy_timeout_s: how long one try waits while another process writes.
         chores: what is to be done between writes; each is done once more at the end.
         event_ttl_ms: how long the API server keeps an event: what a long failure is refilled from.
+        counts: where to count what is written and dropped.
 
     Raises: as `migrations.open_writer`.
     """
@@ -75,16 +79,18 @@ class Writer:
         busy_timeout_s: float = store.BUSY_TIMEOUT_S,
         chores: Sequence[Chore] = (),
         event_ttl_ms: int = EVENT_TTL_MS,
+        counts: Counts | None = None,
     ) -> None:
         self.tally = Tally()
         self.set_aside = 0
         self.error: Exception | None = None  # why the last write failed, None while they succeed
-        self.turned_at = time.monotonic()  # when the loop last went round
+        self.loop = Loop("writer")
         self.dead: Exception | None = None  # what ended the thread, if it ended by itself
         self._path, self._connection = path, migrations.open_writer(path, busy_timeout_s)
         self._capacity, self._patience_s = capacity, patience_s
         self._chores, self._event_ttl_ms = chores, event_ttl_ms
-        self._waiting: deque[Batch] = deque()
+        self._counts = counts or Counts()
+        self._waiting: deque[tuple[Batch, float]] = deque()  # with when it was ready, for how long that takes
         self._size = 0
         self._closing = self._abandoned = False
         self._changed = threading.Condition()
@@ -101,12 +107,13 @@ class Writer:
 
     def put(self, batch: Batch) -> bool:
         """Queue a batch; waits while the queue is full. False, and nothing queued, once the writer is closing."""
+        ready_at = time.monotonic()
         with self._changed:
             while self._size >= self._capacity and not self._closing:
                 self._changed.wait()
             if self._closing:
                 return False
-            self._waiting.append(batch)
+            self._waiting.append((batch, ready_at))
             self._size += len(batch.events)
             self._changed.notify_all()
             return True
@@ -132,6 +139,7 @@ class Writer:
             self._abandoned = True  # a write that is being tried again gives up
             self._changed.notify_all()
             left = self._size
+        self._counts.drop("stopped", left)
         if timeout_s is not None and self._thread.is_alive():
             self._thread.join(0.5)
         if isinstance(self.dead, errors.Kube9Error):
@@ -154,18 +162,21 @@ class Writer:
 
     def _write_all(self) -> None:
         while True:
-            self.turned_at = time.monotonic()
+            self.loop.turn(math.inf)  # SQLite may take as long as the disk does: that is for `/readyz` to tell
             for chore in self._chores:
                 if time.monotonic() >= chore.due_at:
                     chore.due_at = time.monotonic() + chore.every_s
                     self._do(chore)
-            batches = self._take()
-            if batches is None:
+            taken = self._take()
+            if taken is None:
                 break
-            if batches:
-                self._write(batches)
+            if taken:
+                self._write([batch for batch, _ in taken])
+                now = time.monotonic()
+                for batch, ready_at in taken:
+                    self._counts.until_committed.observe(now - ready_at, len(batch.events))
                 with self._changed:
-                    self._size -= sum(len(batch.events) for batch in batches)
+                    self._size -= sum(len(batch.events) for batch, _ in taken)
                     self._changed.notify_all()
         for chore in self._chores:
             self._do(chore)
@@ -174,11 +185,13 @@ class Writer:
         except sqlite3.Error as error:
             log.warning("the WAL was not truncated: %s", error)
 
-    def _take(self) -> list[Batch] | None:
-        """All that waits; empty when a chore is due, None when there is nothing more to come."""
+    def _take(self) -> list[tuple[Batch, float]] | None:
+        """All that waits, with when it was ready; empty when a chore is due, None when there is nothing more to come."""
         with self._changed:
             while not self._waiting and not self._closing and (wait_s := self._idle_s()) > 0:
+                self.loop.turn(wait_s)
                 self._changed.wait(wait_s)
+            self.loop.turn(math.inf)
             if self._abandoned or (self._closing and not self._waiting):
                 return None
             batches = list(self._waiting)
@@ -193,9 +206,10 @@ class Writer:
     def _write(self, batches: list[Batch]) -> None:
         delay, started, started_ms = FIRST_DELAY_S, time.monotonic(), times.now_ms()
         while not self._abandoned:
-            self.turned_at = time.monotonic()
             try:
-                self.tally += write(self._connection, batches)
+                tally = write(self._connection, batches)
+                self.tally += tally
+                self._counts.committed(tally.kinds, tally.updated)
                 if self.error:
                     log.info("the database takes writes again")
                     if time.monotonic() - started > INTERRUPTED_S:
@@ -234,6 +248,7 @@ class Writer:
         elif first.events:
             event = first.events[0]
             self.set_aside += 1
+            self._counts.drop("set_aside")
             log.error("event %s/%s is set aside, SQLite does not take it: %s", event.namespace, event.name, error)
         elif first.position or first.proof or first.objects:
             raise errors.Internal("SQLite does not take a position", f"{first}: {error}") from error

@@ -114,6 +114,7 @@ class Kube9:
             "XDG_CACHE_HOME": str(cache),
             "LC_ALL": "C.UTF-8",
             "COLUMNS": "120",
+            "HEALTH_PORT": "0",  # another test may have the usual one
         }
 
     def command(self, *words: str, db: bool = True) -> list[str]:
