@@ -256,9 +256,11 @@ def _many(_: Any, tokens: Sequence[cyclopts.Token]) -> list[str]:
 def _format_of(words: list[str]) -> str:
     """How an error is to be written, told from words that may be no command at all."""
     chosen = "json" if words[:1] == ["query"] else "text"
+    if words[:1] in ([], ["serve"]) and os.environ.get("LOG_FORMAT") == "json":
+        chosen = "json"
     for index, word in enumerate(words):
         flag, _, value = word.partition("=")
-        if flag in ("--format", "-o"):
+        if flag in ("--format", "-o", "--log-format"):
             chosen = value or next(iter(words[index + 1 :]), "")
         elif word.startswith("-o") and len(word) > 2:
             chosen = word[2:]
