@@ -90,8 +90,8 @@ class Serving:
             words = ("serve", "--kubeconfig", str(api.kubeconfig), "--health-port", port, *words)
             self.process = kube9.start(*words, stderr=stderr)
 
-    def get(self, path: str, method: str = "GET") -> tuple[int, bytes]:
-        return get(self.port, path, method)
+    def get(self, path: str) -> tuple[int, bytes]:
+        return get(self.port, path)
 
     def json(self, path: str) -> dict:
         return json.loads(self.get(path)[1])
@@ -122,11 +122,10 @@ class Serving:
             self.process.wait()
 
 
-def get(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:
+def get(port: int, path: str) -> tuple[int, bytes]:
     """Status and body of an answer, whatever the status."""
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method)
     try:
-        with urllib.request.urlopen(request, timeout=15) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=15) as response:
             return response.status, response.read()
     except urllib.error.HTTPError as error:
         with error:

@@ -127,6 +127,8 @@ sys.stdin.readline()
 log.info('read again')
 """
     with started("text", code) as process:
+        if not select.select([process.stdout], [], [], 30)[0]:
+            process.kill()
         assert process.stdout.readline() == b"done\n"  # though nobody reads its stderr
         said = b""
         while select.select([process.stderr], [], [], 0)[0]:
@@ -136,7 +138,7 @@ log.info('read again')
         said += process.stderr.read()
     lines = [line for line in said.decode().split("\n") if TEXT_LINE.fullmatch(line)]
     whole = [line for line in lines if re.search(rf"INFO line \d+ x{{{length}}}$", line)]
-    (lost,) = [int(found[1]) for line in lines if (found := re.search(r"WARNING (\d+) log lines are lost", line))]
+    (lost,) = [int(found[1]) for line in lines if (found := re.fullmatch(r"\S+ WARNING (\d+) log lines are lost.*", line))]
     assert len(whole) + lost == 20_000
     assert lines[-1].endswith("INFO read again")
 

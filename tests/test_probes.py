@@ -154,7 +154,11 @@ def test_a_recorder_that_watches_and_writes_is_ready_and_tells_what_it_knows(ser
 
 def test_head_is_get_without_a_body_and_another_path_is_not_there(serving: Serving) -> None:
     serving.until_ready()
-    assert serving.get("/livez", "HEAD") == (200, b"")
+    with socket.create_connection(("127.0.0.1", serving.port)) as client:
+        client.sendall(b"HEAD /livez HTTP/1.1\r\nHost: kube9\r\n\r\n")
+        head, body = client.makefile("rb").read().split(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.0 200 ")
+    assert body == b""
     status, body = serving.get("/nowhere")
     assert (status, json.loads(body)["paths"]) == (404, ["/healthz", "/livez", "/metrics", "/readyz"])
 
