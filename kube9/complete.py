@@ -50,6 +50,12 @@ FIXED: "dict[str, Plan]" = {
             "log_level": plan.param(
                 "string", flags=["--log-level"], doc="how much is logged", choices=["debug", "info", "warning", "error"]
             ),
+            "log_format": plan.param(
+                "string", flags=["--log-format"], doc="how a log line is written", choices=["text", "json"]
+            ),
+            "health_port": plan.param(
+                "string", flags=["--health-port"], doc="where /metrics, /healthz, /readyz and /livez are; 0: nowhere"
+            ),
         },
     },
     "import": {

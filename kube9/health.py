@@ -45,6 +45,7 @@ class Watch:
         self.last_event_at: str | None = None  # the newest event read
         self.resource_version: str | None = None
         self.failures: Counter[str] = Counter()  # by REASONS
+        self.loop = Loop(f"watch {resource}")
         self._lock = threading.Lock()
 
     def proven_at(self) -> str | None:

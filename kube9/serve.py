@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import select
 import signal
@@ -28,6 +29,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 QUERIES_S = 60.0  # between two looks at the files of the user's own queries
 DRAIN_S = 4.0  # how long a stop may take to write what waits; with the rest it ends within 5 s
 BEAT_S = 10.0
+SILENCE_S = watch.SERVER_TIMEOUT_S[1] + 30.0  # how long a watch may wait for a line
 BEAT = """
 INSERT OR REPLACE INTO heartbeat (
     id, beat_at, started_at, pid, version, health, queue_size, dropped_total, watch, problems)
@@ -81,6 +83,7 @@ class Recorder:
         self._pulse = Pulse(database, self._counts)
         self._heartbeat = Chore("the heartbeat", BEAT_S, self._beat)
         self._writer = Writer(database, chores=[self._heartbeat], counts=self._counts)
+        self._loops = [self._writer.loop, self._watched.loop]
         self._probes = self._listen(health_port) if health_port else None
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -124,13 +127,16 @@ class Recorder:
         watched = self._watched
         watched.resource_version = self._position(cluster)
         for page in watch.list_then_watch(self._api, EVENTS, watched.resource_version, self._pause, self._connected):
+            watched.loop.turn()
             watched.last_line_at = times.iso(times.now_ms())
             started = time.perf_counter()
             events = [normalise(source, self._rules) for source in page.objects]
             self._counts.processing.observe(time.perf_counter() - started)
             position = Position("events", page.resource_version) if page.resource_version else None
+            watched.loop.turn(math.inf)  # a full queue waits for the database
             if self._stopping.is_set() or not self._writer.put(Batch(events, "watch", cluster, position)):
                 return
+            watched.loop.turn(SILENCE_S)
             watched.resource_version = page.resource_version or watched.resource_version
             if events:
                 watched.last_event_at = max(event.last_seen_at for event in events)
@@ -138,6 +144,7 @@ class Recorder:
     def _connected(self, connected: bool) -> None:
         changed = connected != self._watched.connected
         if connected:
+            self._watched.loop.turn(SILENCE_S)
             self._watched.answered()
             self._watched.last_probe_at = times.iso(times.now_ms())
         else:
@@ -148,6 +155,7 @@ class Recorder:
             self._writer.hurry(self._heartbeat)
 
     def _pause(self, seconds: float) -> bool:
+        self._watched.loop.turn(seconds)
         return not self._stopping.wait(seconds)
 
     def _cluster_uid(self) -> str | None:
@@ -184,7 +192,7 @@ class Recorder:
         return Facts(
             started_at=self._started_at,
             watches=[self._watched],
-            loops=[self._writer.loop],
+            loops=self._loops,
             database=database,
             queue_size=self._writer.queue_size,
             queue_capacity=CAPACITY,
@@ -196,7 +204,7 @@ class Recorder:
             return self._facts(self._pulse.take())
 
         written = metrics.exposition(facts, self._counts)
-        return probes.Server(port, facts=facts, loops=[self._writer.loop], counts=self._counts, metrics=written)
+        return probes.Server(port, facts=facts, loops=self._loops, counts=self._counts, metrics=written)
 
 
 @contextmanager

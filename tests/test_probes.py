@@ -15,6 +15,7 @@ from kube9 import health, probes, times
 from kube9.counts import Counts
 from kube9.health import STUCK_S, Database, Facts, Loop, Watch
 from kube9.pulse import Pulse
+from kube9.writer import CAPACITY
 
 NOW = times.parse("2026-03-01T10:00:00Z", 0)
 
@@ -144,7 +145,7 @@ def test_a_recorder_that_watches_and_writes_is_ready_and_tells_what_it_knows(ser
     assert told["database"].pop("last_commit_age_seconds") >= 0
     assert told["database"].pop("last_commit_at") <= committed_at
     assert told["database"] == {"readable": True, "last_quick_check": None, "last_full_check": None}
-    assert told["queue"] == {"size": 0, "capacity": 1000, "dropped_total": 0}
+    assert told["queue"] == {"size": 0, "capacity": CAPACITY, "dropped_total": 0}
     found = kube9.query("status").json
     assert (found["health"], found["problems"], found["health_detail"]) == ("healthy", [], None)
     assert found["last_commit_age_seconds"] >= 0
