@@ -73,6 +73,7 @@ class Server:
     def stop(self) -> None:
         """Answer no more, and free the port."""
         if self._thread.is_alive():
+            self._http.free.release()  # a request that waits for its turn has it now, so that this does not wait for it
             self._http.shutdown()
             self._thread.join()
         self._http.server_close()
@@ -133,7 +134,7 @@ class _Http(socketserver.ThreadingMixIn, HTTPServer):
 
     def __init__(self, port: int, answers: dict[str, Callable[[], Answer]]) -> None:
         self.answers = answers
-        self._free = threading.BoundedSemaphore(AT_ONCE)
+        self.free = threading.Semaphore(AT_ONCE)
         super().__init__(("", port), _Request)
 
     def server_bind(self) -> None:
@@ -142,16 +143,20 @@ class _Http(socketserver.ThreadingMixIn, HTTPServer):
         socketserver.TCPServer.server_bind(self)  # HTTPServer's own would ask the DNS who we are
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if self._free.acquire(timeout=REQUEST_S):
-            super().process_request(request, client_address)
-        else:
+        if not self.free.acquire(timeout=REQUEST_S):
             self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # no thread is to be had
+            self.free.release()
+            raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._free.release()
+            self.free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         level = logging.DEBUG if isinstance(sys.exception(), OSError) else logging.ERROR  # a client that went away

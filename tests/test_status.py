@@ -14,14 +14,14 @@ from kube9.version import __version__
 WATCH = {"events": {"connected": True, "last_event_at": None, "resource_version": "7", "lag_seconds": None}}
 
 
-def beat(kube9: Kube9, minutes_ago: float, health: str = "healthy") -> str:
+def beat(kube9: Kube9, minutes_ago: float, health: str = "healthy", problems: tuple[str, ...] = ()) -> str:
     at = datetime.now(UTC) - timedelta(minutes=minutes_ago)
     text = at.strftime("%Y-%m-%dT%H:%M:%S.000Z")
     with closing(sqlite3.connect(kube9.db)) as connection, connection:
         connection.execute(
             "INSERT OR REPLACE INTO heartbeat (id, beat_at, started_at, pid, version, health, queue_size, "
-            "dropped_total, watch) VALUES (1, ?, ?, 1, '0', ?, 3, 4, ?)",
-            (text, text, health, json.dumps(WATCH)),
+            "dropped_total, watch, problems) VALUES (1, ?, ?, 1, '0', ?, 3, 4, ?, ?)",
+            (text, text, health, json.dumps(WATCH), json.dumps(problems)),
         )
     return text
 
@@ -84,6 +84,14 @@ def test_a_recorder_without_its_api_server_is_degraded(recorded: Kube9) -> None:
     status = recorded.query("status").json
     assert status["health"] == "degraded"
     assert "API server" in status["health_detail"]
+
+
+@pytest.mark.scenario("DB-15")
+def test_what_the_recorder_found_wrong_is_told(recorded: Kube9) -> None:
+    problems = ["pods: HTTP 403 Forbidden; not read yet", "nodes: HTTP 403 Forbidden; not read yet"]
+    beat(recorded, minutes_ago=0, health="degraded", problems=tuple(problems))
+    status = recorded.query("status").json
+    assert (status["health"], status["problems"], status["health_detail"]) == ("degraded", problems, "; ".join(problems))
 
 
 def test_a_database_that_nobody_records_into_is_unhealthy(recorded: Kube9) -> None:
