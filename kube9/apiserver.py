@@ -1,25 +1,30 @@
-"""The API server over the client's authenticated transport: one JSON answer, or the lines of a watch.
+"""The API server over the client's authenticated transport: an answer, or the lines of a watch.
 
 The client's own `Watch` and its retries are not used: restarting is for `kube9.watch`, by named reasons. Credentials
-are asked of the client for each request, because a service account's token is rotated on disk.
+are asked of the client for each request, because a service account's token is rotated on disk. When they are refused,
+or the server's certificate is, the configuration is read anew: the client itself reads a token once a minute and a CA once.
 """
 
+import http.client
 import json
 import os
-import socket
-from collections.abc import Iterator
-from contextlib import suppress
-from typing import Any
+import threading
+import time
+from collections.abc import Callable, Iterator
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
 
 import urllib3
 from kubernetes import client, config
+from kubernetes.client.rest import RESTClientObject
 
+from kube9 import transport
 from kube9.errors import Kube9Error, PermissionDenied, Unavailable
 
-KEEP_ALIVE_S = 20
-CONNECT_TIMEOUT_S = 10.0
-READ_TIMEOUT_S = 60.0
-READ_BYTES = 65_536
+READ_TIMEOUT_S = 60.0  # without a byte
+ANSWER_TIMEOUT_S = 120.0  # for all of an answer: one that drips is none
+LINE_BYTES = 16 * 1024 * 1024  # an object is at most 1.5 MiB in etcd
+JSON = "application/json"
 NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 
@@ -32,89 +37,152 @@ class Refused(Exception):
 
 
 class Unreachable(Exception):
-    """No answer, or one that broke off."""
+    """No answer."""
+
+
+class Broken(Unreachable):
+    """An answer that broke off, or is not what was asked for."""
+
+
+class Silent(Exception):
+    """A watch without a whole line for longer than was allowed."""
+
+
+class Session(NamedTuple):
+    """A configuration as it was read, and the connections made by it."""
+
+    configuration: Any
+    pool: Any
 
 
 class ApiServer:
-    """A connection to one API server. `connect` makes it; `stop` ends a watch that waits in another thread."""
+    """A connection to one API server, for many threads at once. `connect` makes it; `stop` ends all that it does.
 
-    def __init__(self, api_client: client.ApiClient) -> None:
-        self.host = api_client.configuration.host
-        self._configuration = api_client.configuration
-        self._pool = api_client.rest_client.pool_manager
-        self._pool.connection_pool_kw["socket_options"] = _keep_alive()
-        self._open: urllib3.BaseHTTPResponse | None = None
+    Args:
+        configure: reads the client's configuration; called again when the server refuses what was read before.
+    """
+
+    def __init__(self, configure: Callable[[], client.Configuration]) -> None:
+        self._configure, self._lock, self._sockets = configure, threading.Lock(), transport.Sockets()
+        self._session = self._open(configure())
+        self.host: str = self._session.configuration.host
 
     def get(self, path: str, **query: str) -> dict[str, Any]:
         """The JSON object at a path. Raises Refused and Unreachable."""
-        response = self._request(path, query, READ_TIMEOUT_S)
         try:
-            answer = json.loads(response.read())
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise Unreachable(f"the answer broke off: {error}") from error
-        finally:
-            response.release_conn()
+            answer = json.loads(self.read(path, **query))
+        except ValueError as error:
+            raise Broken(f"the answer is no JSON: {error}") from error
         if not isinstance(answer, dict):
-            raise Unreachable("the answer is no JSON object")
+            raise Broken("the answer is no JSON object")
         return answer
 
-    def lines(self, path: str, read_timeout_s: float, **query: str) -> Iterator[list[bytes]]:
-        """The lines of a watch, as many at a time as have arrived. Raises Refused and Unreachable."""
-        response = self._open = self._request(path, query, read_timeout_s)
-        rest = b""
+    def read(self, path: str, *, accept: str = JSON, **query: str) -> bytes:
+        """The body of the answer at a path. Raises Refused and Unreachable."""
+        response = self._request(path, query, accept, READ_TIMEOUT_S)
+        parts, until = [], time.monotonic() + ANSWER_TIMEOUT_S
         try:
-            while data := response.read1(READ_BYTES):
-                *lines, rest = (rest + data).split(b"\n")
-                if lines:
-                    yield lines
+            while data := response.read1(transport.READ_BYTES):
+                parts.append(data)
+                if time.monotonic() > until:
+                    raise Broken(f"the answer did not end within {ANSWER_TIMEOUT_S:.0f} s")
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise Unreachable(f"the watch broke off: {error}") from error
+            raise Broken(f"the answer broke off: {error}") from error
         finally:
-            self._open = None
-            response.close()
-        if rest:
-            raise Unreachable("the watch ended in the middle of a line")
+            response.close()  # only a body that was not read to its end; the connection of any other is used again
+        return b"".join(parts)
+
+    def lines(self, path: str, *, silence_s: float, accept: str = JSON, **query: str) -> Iterator[bytes]:
+        """The lines of a watch: those that have arrived, as one piece that ends with a line's end.
+
+        Args:
+            path: of the resource.
+            silence_s: how long there may be no whole line.
+            accept: the media types to ask for.
+            query: of the URL.
+
+        Raises:
+            Refused, Unreachable: at once, when the watch cannot be opened; the iterator also while it is read.
+            Silent: nothing came; the answer cannot be read on, because part of a line may be lost.
+        """
+        return _lines(self._request(path, query, accept, silence_s), silence_s)
 
     def stop(self) -> None:
-        """End the watch that is open, if there is one; its `lines` ends."""
-        response = self._open
-        if response is not None:
-            with suppress(OSError, ValueError, RuntimeError):  # it may have ended by itself
-                response.shutdown()
+        """End every request, in whichever thread it waits, and those to come: they raise Unreachable. Final."""
+        self._sockets.end()
+        self._session.pool.clear()
 
     def cluster_uid(self) -> str:
         """What tells this cluster from any other: the uid of kube-system, or of our own namespace."""
         try:
             answer = self.get("/api/v1/namespaces/kube-system")
         except Refused as refusal:
-            if refusal.status != 403 or not os.path.exists(NAMESPACE_FILE):
+            if refusal.status != http.client.FORBIDDEN or not os.path.exists(NAMESPACE_FILE):
                 raise
             with open(NAMESPACE_FILE, encoding="utf-8") as file:
                 answer = self.get(f"/api/v1/namespaces/{file.read().strip()}")
-        return str(answer["metadata"]["uid"])
-
-    def _request(self, path: str, query: dict[str, str], read_timeout_s: float) -> urllib3.BaseHTTPResponse:
-        headers = {"Accept": "application/json"}
         try:
-            for setting in self._configuration.auth_settings().values():
-                headers[setting["key"]] = setting["value"]
-            response: urllib3.BaseHTTPResponse = self._pool.request(
+            return str(answer["metadata"]["uid"])
+        except (KeyError, TypeError):
+            raise Broken("the namespace has no uid") from None
+
+    def _request(self, path: str, query: dict[str, str], accept: str, read_timeout_s: float) -> Any:
+        session = self._session
+        headers = self._headers(session)
+        response = self._send(session, path, query, headers | {"Accept": accept}, read_timeout_s)
+        if response.status == http.client.UNAUTHORIZED:
+            session = self._renew(session)
+            renewed = self._headers(session)
+            if renewed != headers:  # the token was rotated: nothing was lost, so nobody needs to hear of it
+                response.close()
+                response = self._send(session, path, query, renewed | {"Accept": accept}, read_timeout_s)
+        if response.status == http.client.OK:
+            return response
+        try:
+            raise Refused(response.status, _reason(response), _retry_after_s(response.headers))
+        finally:
+            response.close()
+
+    def _send(self, session: Session, path: str, query: dict[str, str], headers: dict[str, str], read_timeout_s: float) -> Any:
+        try:
+            return session.pool.request(
                 "GET",
-                self.host + path,
+                session.configuration.host + path,
                 fields=query,
                 headers=headers,
                 preload_content=False,
                 redirect=False,
                 retries=False,  # urllib3's own would sleep on Retry-After for up to six hours
-                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=read_timeout_s),
+                timeout=urllib3.Timeout(connect=transport.CONNECT_TIMEOUT_S, read=read_timeout_s),
             )
-        except (urllib3.exceptions.HTTPError, OSError, config.ConfigException) as error:
+        except urllib3.exceptions.SSLError as error:
+            self._renew(session)  # the CA may have been exchanged
+            raise Unreachable(f"the server's certificate is not to be trusted: {error}") from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             raise Unreachable(str(error)) from error
-        if response.status == 200:
-            return response
-        after = response.headers.get("Retry-After", "")
-        response.close()
-        raise Refused(response.status, response.reason or "", float(after) if after.isdigit() else 0.0)
+
+    def _headers(self, session: Session) -> dict[str, str]:
+        try:
+            return {setting["key"]: setting["value"] for setting in session.configuration.auth_settings().values()}
+        except (OSError, config.ConfigException) as error:
+            raise Unreachable(f"no credentials: {error}") from error
+
+    def _renew(self, used: Session) -> Session:
+        """Read the configuration anew, unless another thread has done so since `used`."""
+        with self._lock:
+            if self._session is not used:
+                return self._session
+            try:
+                self._session = self._open(self._configure())
+            except (OSError, ValueError, config.ConfigException):
+                return used  # half written: what was read before serves until the next try
+        used.pool.clear()
+        return self._session
+
+    def _open(self, configuration: client.Configuration) -> Session:
+        pool = RESTClientObject(configuration).pool_manager
+        transport.open_pool(pool, self._sockets)
+        return Session(configuration, pool)
 
 
 def connect(kubeconfig: str | None = None, context: str | None = None) -> ApiServer:
@@ -124,33 +192,76 @@ def connect(kubeconfig: str | None = None, context: str | None = None) -> ApiSer
     """
     if kubeconfig and not os.path.isfile(kubeconfig):
         raise Unavailable("no such kubeconfig", f"{kubeconfig} is no file")
-    try:
+
+    def configure() -> client.Configuration:
+        configuration = client.Configuration()
         if not kubeconfig and not context and "KUBERNETES_SERVICE_HOST" in os.environ:
-            configuration = client.Configuration()
             config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
-            return ApiServer(client.ApiClient(configuration))
-        made = config.new_client_from_config(kubeconfig, context, persist_config=False)  # type: ignore[no-untyped-call]
-        return ApiServer(made)
+        else:
+            config.load_kube_config(kubeconfig, context, configuration, persist_config=False)  # type: ignore[no-untyped-call]
+        return configuration
+
+    try:
+        return ApiServer(configure)
     except (config.ConfigException, OSError, ValueError) as error:
         raise Unavailable(
             "no cluster to connect to", f"{str(error).rstrip('.')}; set KUBECONFIG, or give --kubeconfig and --context"
         ) from None
 
 
-def _keep_alive() -> list[tuple[int, int, int]]:
-    """Socket options that make a connection without a peer an error, as far as this system has them."""
-    wanted = {"TCP_KEEPIDLE": KEEP_ALIVE_S, "TCP_KEEPINTVL": KEEP_ALIVE_S // 4, "TCP_USER_TIMEOUT": KEEP_ALIVE_S * 2000}
-    options = [*urllib3.connection.HTTPConnection.default_socket_options, (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
-    for name, value in wanted.items():
-        if hasattr(socket, name):
-            options.append((socket.IPPROTO_TCP, getattr(socket, name), value))
-    return options
-
-
 def explain(failure: Exception) -> Kube9Error:
     """The error of ours for a failed request."""
-    if isinstance(failure, Refused) and failure.status == 401:
+    if isinstance(failure, Refused) and failure.status == http.client.UNAUTHORIZED:
         return PermissionDenied("the API server does not know this account", f"{failure}; is its token or certificate right?")
-    if isinstance(failure, Refused) and failure.status == 403:
-        return PermissionDenied("the API server refuses", f"{failure}; may this account list and watch events?")
+    if isinstance(failure, Refused) and failure.status == http.client.FORBIDDEN:
+        return PermissionDenied("the API server refuses", f"{failure}; may this account get, list and watch it?")
+    if isinstance(failure, Refused):
+        return Unavailable("the API server cannot answer", str(failure))
     return Unavailable("the API server does not answer", str(failure))
+
+
+def _lines(response: Any, silence_s: float) -> Iterator[bytes]:
+    begun: list[bytes] = []  # of a line whose end has not come
+    size, since = 0, time.monotonic()
+    try:
+        while data := response.read1(transport.READ_BYTES):
+            end = data.rfind(b"\n") + 1
+            if end:
+                yield b"".join((*begun, data[:end]))
+                begun, size, since = [], 0, time.monotonic()
+            begun.append(data[end:])
+            size += len(data) - end
+            if size > LINE_BYTES:
+                raise Broken(f"a line is longer than {LINE_BYTES} bytes")
+            if time.monotonic() - since > silence_s:
+                raise Silent
+    except urllib3.exceptions.ReadTimeoutError:
+        raise Silent from None
+    except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        raise Broken(f"the watch broke off: {error}") from error
+    finally:
+        response.close()
+    if size:
+        raise Broken("the watch ended in the middle of a line")
+
+
+def _reason(response: Any) -> str:
+    """What the server says: the message of its Status, or else the reason of the status line."""
+    try:
+        message = json.loads(response.read1(transport.READ_BYTES))["message"]
+    except (urllib3.exceptions.HTTPError, OSError, ValueError, KeyError, TypeError):
+        message = None
+    return f"{response.reason or ''}: {message}" if message else str(response.reason or "")
+
+
+def _retry_after_s(headers: Any) -> float:
+    """Seconds of a Retry-After, which may be a date: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after."""
+    asked = headers.get("Retry-After", "").strip()
+    if asked.isdecimal():
+        return float(asked)
+    try:
+        until = parsedate_to_datetime(asked).timestamp()
+        now = parsedate_to_datetime(headers["Date"]).timestamp() if "Date" in headers else time.time()
+    except (ValueError, TypeError):
+        return 0.0
+    return max(0.0, until - now)

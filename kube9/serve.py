@@ -12,8 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
-from kube9 import apiserver, errors, fresh, health, lock, metrics, migrations, probes, rules, store, times, watch
+from kube9 import apiserver, errors, fresh, health, lock, metrics, migrations, probes, rules, store, times, watch, wire
+from kube9.backoff import Backoff
+from kube9.clock import Clock
 from kube9.counts import Counts
 from kube9.health import Database, Facts, Watch
 from kube9.model import Batch, Position
@@ -29,14 +32,13 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 QUERIES_S = 60.0  # between two looks at the files of the user's own queries
 DRAIN_S = 4.0  # how long a stop may take to write what waits; with the rest it ends within 5 s
 BEAT_S = 10.0
-SILENCE_S = watch.SERVER_TIMEOUT_S[1] + 30.0  # how long a watch may wait for a line
 BEAT = """
 INSERT OR REPLACE INTO heartbeat (
     id, beat_at, started_at, pid, version, health, queue_size, dropped_total, watch, problems)
 VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 POSITION = """
-SELECT resource_version
+SELECT resource_version, updated_at
 FROM watch_position
 JOIN clusters ON clusters.id = cluster_id
 WHERE uid = ? AND resource = 'events'
@@ -75,7 +77,7 @@ class Recorder:
 
     def __init__(self, database: str, api: apiserver.ApiServer, health_port: int) -> None:
         self._database, self._api = database, api
-        self._rules, self._watched = rules.built_in(), Watch("events")
+        self._rules, self._watched, self._clock = rules.built_in(), Watch("events"), Clock()
         self._started_at = times.iso(times.now_ms())
         self._stopping = threading.Event()
         self._failure: Exception | None = None
@@ -102,6 +104,7 @@ class Recorder:
         """End the watch, write what waits, close. Returns how many events could not be written; raises Internal."""
         log.info("stopping: %d events wait to be written", self._writer.queue_size)
         self._stopping.set()
+        self._clock.stop()
         self._api.stop()
         left = self._writer.close(DRAIN_S)
         if self._probes:
@@ -124,11 +127,11 @@ class Recorder:
         cluster = self._cluster_uid()
         if cluster is None:
             return
-        watched = self._watched
-        watched.resource_version = self._position(cluster)
-        for page in watch.list_then_watch(self._api, EVENTS, watched.resource_version, self._pause, self._connected):
-            watched.loop.turn()
-            watched.last_line_at = times.iso(times.now_ms())
+        watched, start = self._watched, watch.Start(*self._start(cluster))
+        pages = watch.list_then_watch(
+            self._api, EVENTS, wire.EVENTS, watched, start=start, clock=self._clock, verify=partial(self._verify, cluster)
+        )
+        for page in pages:
             started = time.perf_counter()
             events = [normalise(source, self._rules) for source in page.objects]
             self._counts.processing.observe(time.perf_counter() - started)
@@ -136,45 +139,35 @@ class Recorder:
             watched.loop.turn(math.inf)  # a full queue waits for the database
             if self._stopping.is_set() or not self._writer.put(Batch(events, "watch", cluster, position)):
                 return
-            watched.loop.turn(SILENCE_S)
-            watched.resource_version = page.resource_version or watched.resource_version
+            watched.loop.turn()
             if events:
                 watched.last_event_at = max(event.last_seen_at for event in events)
+            if page.cause or page.last:
+                self._writer.hurry(self._heartbeat)
 
-    def _connected(self, connected: bool) -> None:
-        changed = connected != self._watched.connected
-        if connected:
-            self._watched.loop.turn(SILENCE_S)
-            self._watched.answered()
-            self._watched.last_probe_at = times.iso(times.now_ms())
-        else:
-            self._watched.failed("unreachable", "cut off from the API server")
-        if changed:
-            if connected:
-                log.info("connected: watching the events of %s", self._api.host)
-            self._writer.hurry(self._heartbeat)
-
-    def _pause(self, seconds: float) -> bool:
-        self._watched.loop.turn(seconds)
-        return not self._stopping.wait(seconds)
+    def _verify(self, cluster: str) -> None:
+        found = self._api.cluster_uid()
+        if found != cluster:
+            raise watch.AnotherCluster(f"the cluster is {found} now, and was {cluster}")
 
     def _cluster_uid(self) -> str | None:
-        delay = watch.FIRST_DELAY_S
+        backoff = Backoff(watch.Settings().first_delay_s, watch.Settings().longest_delay_s)
         while True:
             try:
                 return self._api.cluster_uid()
             except (apiserver.Refused, apiserver.Unreachable) as failure:
+                delay = backoff.delay_s()
                 log.warning("%s; trying again in %.0f s", apiserver.explain(failure), delay)
                 self._watched.failed("unreachable", str(apiserver.explain(failure)))
-            if not self._pause(delay):
+            self._watched.loop.turn(delay)
+            if not self._clock.wait(delay):
                 return None
-            delay = min(delay * 2, watch.LONGEST_DELAY_S)
 
-    def _position(self, cluster: str) -> str | None:
-        """Where the watch of this cluster's events stood when it was last written."""
+    def _start(self, cluster: str) -> tuple[str | None, str | None]:
+        """Where the watch of this cluster's events stood when it was last written, and when that was."""
         with self._counts.query(), store.open_reader(self._database) as reader:
             found = reader.connection.execute(POSITION, (cluster,)).fetchone()
-        return found[0] if found else None
+        return found or (None, None)
 
     def _beat(self, connection: sqlite3.Connection) -> None:
         now_ms = times.now_ms()
