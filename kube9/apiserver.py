@@ -21,8 +21,7 @@ from kubernetes.client.rest import RESTClientObject
 from kube9 import transport
 from kube9.errors import Kube9Error, PermissionDenied, Unavailable
 
-READ_TIMEOUT_S = 60.0  # without a byte
-ANSWER_TIMEOUT_S = 120.0  # for all of an answer: one that drips is none
+READ_TIMEOUT_S = 60.0  # without a byte; an answer that drips may take twice as long
 LINE_BYTES = 16 * 1024 * 1024  # an object is at most 1.5 MiB in etcd
 JSON = "application/json"
 NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
@@ -60,10 +59,12 @@ class ApiServer:
 
     Args:
         configure: reads the client's configuration; called again when the server refuses what was read before.
+        read_timeout_s: how long an answer may take to begin and to go on; all of it may take twice as long.
     """
 
-    def __init__(self, configure: Callable[[], client.Configuration]) -> None:
-        self._configure, self._lock, self._sockets = configure, threading.Lock(), transport.Sockets()
+    def __init__(self, configure: Callable[[], client.Configuration], read_timeout_s: float = READ_TIMEOUT_S) -> None:
+        self._configure, self._read_timeout_s = configure, read_timeout_s
+        self._lock, self._sockets = threading.Lock(), transport.Sockets()
         self._session = self._open(configure())
         self.host: str = self._session.configuration.host
 
@@ -79,15 +80,15 @@ class ApiServer:
 
     def read(self, path: str, *, accept: str = JSON, **query: str) -> bytes:
         """The body of the answer at a path. Raises Refused and Unreachable."""
-        response = self._request(path, query, accept, READ_TIMEOUT_S)
-        parts, until = [], time.monotonic() + ANSWER_TIMEOUT_S
+        response = self._request(path, query, accept, self._read_timeout_s)
+        parts, until = [], time.monotonic() + 2 * self._read_timeout_s
         try:
             while data := response.read1(transport.READ_BYTES):
                 parts.append(data)
                 if time.monotonic() > until:
-                    raise Broken(f"the answer did not end within {ANSWER_TIMEOUT_S:.0f} s")
+                    raise Broken(f"the answer did not end within {2 * self._read_timeout_s:.0f} s")
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise Broken(f"the answer broke off: {error}") from error
+            raise Broken(f"the answer broke off: {_words(error)}") from error
         finally:
             response.close()  # only a body that was not read to its end; the connection of any other is used again
         return b"".join(parts)
@@ -153,13 +154,13 @@ class ApiServer:
                 preload_content=False,
                 redirect=False,
                 retries=False,  # urllib3's own would sleep on Retry-After for up to six hours
-                timeout=urllib3.Timeout(connect=transport.CONNECT_TIMEOUT_S, read=read_timeout_s),
+                timeout=urllib3.Timeout(connect=min(transport.CONNECT_TIMEOUT_S, self._read_timeout_s), read=read_timeout_s),
             )
         except urllib3.exceptions.SSLError as error:
             self._renew(session)  # the CA may have been exchanged
             raise Unreachable(f"the server's certificate is not to be trusted: {error}") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Unreachable(str(error)) from error
+            raise Unreachable(_words(error)) from error
 
     def _headers(self, session: Session) -> dict[str, str]:
         try:
@@ -238,11 +239,16 @@ def _lines(response: Any, silence_s: float) -> Iterator[bytes]:
     except urllib3.exceptions.ReadTimeoutError:
         raise Silent from None
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        raise Broken(f"the watch broke off: {error}") from error
+        raise Broken(f"the watch broke off: {_words(error)}") from error
     finally:
         response.close()
     if size:
         raise Broken("the watch ended in the middle of a line")
+
+
+def _words(error: Exception) -> str:
+    """What an error says; urllib3 puts what it knows of the cause last."""
+    return str(error.args[-1]) if error.args else type(error).__name__
 
 
 def _reason(response: Any) -> str:

@@ -115,8 +115,8 @@ def open_pool(pool: urllib3.PoolManager, sockets: Sockets) -> None:
             sockets.add(self)
 
     def tracked(kind: Any) -> Any:
-        connection = type(f"Tracked{kind.ConnectionCls.__name__}", (Tracked, kind.ConnectionCls), {})
-        return type(f"Tracked{kind.__name__}", (kind,), {"ConnectionCls": connection})
+        connection = type(kind.ConnectionCls.__name__, (Tracked, kind.ConnectionCls), {})
+        return type(kind.__name__, (kind,), {"ConnectionCls": connection})
 
     pool.pool_classes_by_scheme = {scheme: tracked(kind) for scheme, kind in pool.pool_classes_by_scheme.items()}
     pool.connection_pool_kw["socket_options"] = _keep_alive()

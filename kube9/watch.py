@@ -144,6 +144,7 @@ class _Loop:
         self.in_doubt = self.version is not None  # whether it is the same server, and has not gone back
         self.silent_until: str | None = None  # the server's version when the last watch was given up as silent
         self.failures: Counter[str] = Counter()  # by reason, since it last worked
+        self.said = False  # that something failed, and not yet that it works again
 
     def pages(self) -> Iterator[Page]:
         while not self.clock.stopped:
@@ -188,8 +189,6 @@ class _Loop:
         else:
             self._probe()
         self.in_doubt = False
-        if self.failures:
-            log.info("%s: the API server answers again, after %d tries", self.state.resource, self.failures.total())
 
     def _list(self) -> Iterator[Page]:
         at, query, count = self.clock.now(), {"limit": str(self.settings.page_size)}, 0
@@ -204,7 +203,7 @@ class _Loop:
             query["continue"] = items.token
         if not items.resource_version:
             raise Broken("the list has no version")
-        cause, recovered_from = self.stretch.proof(at, listed=True)
+        cause, recovered_from = self._proof(at, listed=True)
         self.version = self.state.resource_version = items.resource_version
         self.state.last_list_at, self.silent_until = self.clock.now(), None
         log.info("%s: listed %d, watching from version %s", self.state.resource, count, self.version)
@@ -235,7 +234,7 @@ class _Loop:
                 self.state.failed("stalled", connected=True)
                 log.warning("%s: the last watch was open and silent, although there was something to send", self.state.resource)
             self.silent_until = None
-        cause, recovered_from = self.stretch.proof(at)
+        cause, recovered_from = self._proof(at)
         return Page(changes.objects, changes.deleted, changes.resource_version, at, False, False, cause, recovered_from)
 
     def _prove(self) -> Page:
@@ -248,7 +247,7 @@ class _Loop:
         if not settling:
             self.silent_until = version
             self._works()
-        cause, recovered_from = self.stretch.proof(at)
+        cause, recovered_from = self._proof(at)
         return Page([], [], None, at, False, False, cause, recovered_from)
 
     def _probe(self) -> str:
@@ -277,6 +276,13 @@ class _Loop:
         except (ValueError, RecursionError) as error:
             raise Broken(f"the answer is no list: {error}") from error
 
+    def _proof(self, at: str, *, listed: bool = False) -> tuple[str | None, str | None]:
+        """Cause and recovered_from of a page that was read at this time."""
+        if self.said:
+            log.info("%s: watched again, up to version %s", self.state.resource, self.version)
+            self.said = False
+        return self.stretch.proof(at, listed=listed)
+
     def _works(self) -> None:
         self.backoff.reset()
         self.failures.clear()
@@ -285,7 +291,7 @@ class _Loop:
         """Count what went wrong, say it unless it was said a moment ago, and wait."""
         reason = _reason(failure)
         if isinstance(failure, Expired):
-            self.version, problem = None, f"{failure}; listing again"
+            self.version, problem = None, f"{failure}; it is listed again"
             self.state.failed(reason, connected=True)
         else:
             self.in_doubt, problem = True, str(explain(failure))
@@ -295,10 +301,12 @@ class _Loop:
         asked_s = failure.retry_after_s if isinstance(failure, Refused) else 0.0
         wait_s = self.backoff.delay_s(asked_s=asked_s, first_at_once=not isinstance(failure, Refused))
         self.failures[reason] += 1
-        times = self.failures[reason]
-        if times & (times - 1) == 0:  # the first, second, fourth, eighth … of its kind
+        count = self.failures[reason]
+        if count & (count - 1) == 0:  # the first, second, fourth, eighth … of its kind
             level = logging.INFO if reason == "expired" else logging.WARNING
-            log.log(level, "%s: %s; trying again in %.0f s (%s, %d times)", self.state.resource, problem, wait_s, reason, times)
+            self.said = level == logging.WARNING
+            again = f"in {wait_s:.0f} s" if wait_s else "at once"
+            log.log(level, "%s: %s; trying again %s (%s, %d times)", self.state.resource, problem, again, reason, count)
         if wait_s:
             self.clock.wait(wait_s)
 

@@ -4,6 +4,9 @@
     server.create("web-0"); server.repeat("web-0"); server.expire("web-0"); server.recreate("web-0")
     server.fault("expired_line")     # one of FAULTS: the next request or line that it can befall
     server.felt()                    # whether it came to pass, within some seconds
+    server.down(); server.up()       # nobody listens at its port for a while
+    server.compact()                 # older versions expire
+    server.restore(server.backup())  # versions go back
     server.present()                 # what the server holds, by (namespace, name)
 
 Every resource but events is an empty list and a watch without lines. All of it is thread-safe.
@@ -38,6 +41,7 @@ FAULTS = {
     "expired_http": "watch",  # HTTP 410
     "empty": "watch",  # 200, and the end
     "hung": "any",  # no answer at all
+    "hung_list": "list",  # the same
     "silent": "watch",  # 200, and then nothing although there is something to send
     "unauthorized": "any",  # 401
     "forbidden": "any",  # 403
@@ -47,6 +51,7 @@ FAULTS = {
     "dropped": "any",  # the connection is reset instead of an answer
     "no_json": "list",  # 200, and no JSON
     "cut_list": "list",  # breaks off in the middle
+    "slow_list": "list",  # a byte now and then
     "expired_token": "page",  # 410 for a `continue` token
     "expired_line": "lines",  # an ERROR line with code 410
     "error_line": "lines",  # an ERROR line with code 500
@@ -56,6 +61,8 @@ FAULTS = {
     "garbage": "lines",  # a line that is no JSON
     "bookmark": "lines",  # a version without an object
     "unknown_type": "lines",  # a line of a type that nobody knows
+    "endless_line": "lines",  # a line without an end
+    "drip": "lines",  # a byte now and then, and never the end of a line
     "one_line": "lines",  # an orderly end after a line
 }
 STATUSES = {"expired_http": 410, "unauthorized": 401, "forbidden": 403, "throttled": 429, "unavailable": 503, "error": 500}
@@ -85,6 +92,10 @@ class FastClock(Clock):
                 self.stop()
         return not self.stopped
 
+    def end_after(self, seconds: float) -> None:
+        """Stop after so long."""
+        self._ends_after_s = seconds
+
     def advance(self, seconds: float) -> None:
         """Let so much time pass."""
         with self._turning:
@@ -98,6 +109,7 @@ class Asked(NamedTuple):
     query: dict[str, str]
     at_s: float
     accept: str
+    port: int  # of the connection's other side
 
     @property
     def watch(self) -> bool:
@@ -120,7 +132,8 @@ class FaultyServer:
         self._armed: list[str] = []
         self._changed = threading.Condition()
         self._connections: set[socket.socket] = set()
-        self._watches = 0  # a watch of events that was opened before the last `end_watches` ends
+        self._watched = 0  # how many watches of events are open
+        self._endings = 0  # how often `end_watches` was called: a watch that was opened before the last time ends
         self._apis: list[ApiServer] = []
         self._http: ThreadingHTTPServer | None = None
         self.port = 0
@@ -187,13 +200,12 @@ class FaultyServer:
             return self._version, deepcopy(self._objects)
 
     def restore(self, backup: tuple[int, dict[tuple[str, str], dict[str, Any]]]) -> None:
-        """Go back to an earlier state, and its version; open connections are cut, as when the server is restarted."""
+        """Go back to an earlier state, and its version. Open watches stay open."""
         with self._changed:
             self._version, self._objects = backup[0], deepcopy(backup[1])
             self._lines = [line for line in self._lines if line[0] <= self._version]
             self._compacted = min(self._compacted, self._version)
             self._pages.clear()
-        self.cut()
 
     # The faults.
 
@@ -201,9 +213,9 @@ class FaultyServer:
         """Arm one of FAULTS, so many times. An open watch that it does not befall is ended, so that a request comes."""
         with self._changed:
             self._armed += [kind] * count
-            if FAULTS[kind] != "lines":
-                self._watches += 1
             self._changed.notify_all()
+        if FAULTS[kind] != "lines":
+            self.end_watches()
 
     def mend(self) -> None:
         """Disarm all faults."""
@@ -217,9 +229,11 @@ class FaultyServer:
             return self._changed.wait_for(lambda: not self._armed, seconds)
 
     def end_watches(self) -> None:
-        """End the open watches of events in order, as at the server's timeout."""
+        """End the open watches of events in order, as at the server's timeout; so much time passes by a clock of tests."""
         with self._changed:
-            self._watches += 1
+            if self._watched and isinstance(self.clock, FastClock):
+                self.clock.advance(300)
+            self._endings += 1
             self._changed.notify_all()
 
     def cut(self) -> None:
@@ -257,7 +271,7 @@ class FaultyServer:
         while self._connections and time.monotonic() < until:
             time.sleep(0.002)
 
-    def api(self, token_file: Any = None) -> ApiServer:
+    def api(self, token_file: Any = None, read_timeout_s: float = 0.3) -> ApiServer:
         """A connection to it; with the token that a file holds when it is connected or refused."""
 
         def configure() -> client.Configuration:
@@ -266,7 +280,7 @@ class FaultyServer:
                 configuration.api_key["authorization"] = f"Bearer {token_file.read_text()}"
             return configuration
 
-        self._apis.append(ApiServer(configure))
+        self._apis.append(ApiServer(configure, read_timeout_s))
         return self._apis[-1]
 
     def watches(self) -> list[Asked]:
@@ -339,7 +353,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         server, parts = self.owner, urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-        asked = Asked(parts.path, query, server.clock.monotonic(), self.headers.get("Accept", ""))
+        asked = Asked(parts.path, query, server.clock.monotonic(), self.headers.get("Accept", ""), self.client_address[1])
         befalls = ("watch", "any") if asked.watch else ("page", "list", "any") if "continue" in query else ("list", "any")
         with server._changed:
             server.asked.append(asked)
@@ -368,12 +382,15 @@ class _Handler(BaseHTTPRequestHandler):
         elif kind == "silent":
             self.begin()
             self.hang()
-        elif kind == "hung":
+        elif kind in ("hung", "hung_list"):
             self.hang()
         elif kind == "dropped":
             self.reset()
         elif kind == "no_json":
             self.send(None, b"<html>a proxy</html>")
+        elif kind == "slow_list":
+            self.begin()
+            self.pour(b" ", pause_s=0.01)
         elif kind == "cut_list":
             self.send(None, b'{"items": [', length=1000)
             self.close_connection = True
@@ -401,8 +418,19 @@ class _Handler(BaseHTTPRequestHandler):
         """The lines after a version, as they come, until the timeout."""
         server, position = self.owner, int(query["resourceVersion"])
         until = time.monotonic() + int(query["timeoutSeconds"])
-        opened = server._watches
-        self.begin()
+        with server._changed:
+            opened = server._endings
+            server._watched += events
+        try:
+            self.begin()
+            self.stream(position, until, opened, events)
+        finally:
+            with server._changed:
+                server._watched -= events
+
+    def stream(self, position: int, until: float, opened: int, events: bool) -> None:
+        """The body of a watch."""
+        server = self.owner
         if position < server._compacted and events:
             self.chunk(line("ERROR", GONE))
             self.end()
@@ -411,7 +439,7 @@ class _Handler(BaseHTTPRequestHandler):
             with server._changed:
                 lines = [text for version, text in server._lines if version > position] if events else []
                 fault = server.take("lines") if events else None
-                ended = events and server._watches > opened
+                ended = events and server._endings > opened
                 if not lines and not fault and not ended:
                     server._changed.wait(0.02)
                     continue
@@ -456,6 +484,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif kind == "reset":
             self.reset()
             return False
+        elif kind in ("endless_line", "drip"):
+            self.pour(b"x" * 65_536 if kind == "endless_line" else b" ", pause_s=0.0 if kind == "endless_line" else 0.01)
+            return False
         self.end()
         return False
 
@@ -490,6 +521,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def end(self) -> None:
         self.wfile.write(b"0\r\n\r\n")
+
+    def pour(self, data: bytes, pause_s: float) -> None:
+        """Send the same until the other side gives up."""
+        while not self.gone():
+            self.chunk(data)
+            time.sleep(pause_s)
+        self.close_connection = True
 
     def hang(self) -> None:
         """Do nothing until the other side gives up."""
