@@ -70,12 +70,12 @@ GONE = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old 
 
 
 class FastClock(Clock):
-    """A clock whose waits take no time: they move it instead. It stops when it is asked to wait beyond its end."""
+    """A clock whose waits take no time: they move it instead. `end_after` stops it when it gets so far."""
 
-    def __init__(self, ends_after_s: float = 3600.0) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.waited_s: list[float] = []
-        self._ahead_s, self._ends_after_s = 0.0, ends_after_s
+        self._ahead_s, self._ends_after_s = 0.0, float("inf")
         self._turning = threading.Lock()
 
     def now_ms(self) -> int:

@@ -1,6 +1,7 @@
 """The watch against a server over real HTTP that fails as told. The clock is handed in, so that waiting takes no time."""
 
 import logging
+import random
 import socket
 import threading
 import time
@@ -279,6 +280,42 @@ def test_a_fault_without_end_is_no_busy_loop(server: FaultyServer, clock: FastCl
     assert per_minute(server.watches()) <= 12
     assert per_minute(server.asked) <= 40
     assert sum(clock.waited_s) > 540
+
+
+@pytest.mark.scenario("REC-28", "REC-33")
+@pytest.mark.parametrize("seed", range(3))
+def test_faults_in_any_order_lose_nothing_that_the_server_still_has(server: FaultyServer, watching, seed: int) -> None:
+    chance = random.Random(seed)
+    alive: list[str] = []
+    gone: list[dict] = []
+    running = watching(api=server.api(read_timeout_s=0.05), page_size=5, silence_s=0.05, settle_s=0.02)
+    for number in range(200):
+        for _ in range(chance.randrange(1, 4)):
+            if alive and chance.random() < 0.4:
+                server.repeat(chance.choice(alive), by=chance.randrange(1, 5))
+            elif alive and chance.random() < 0.3:
+                gone.append(server.expire(alive.pop(chance.randrange(len(alive)))))
+            elif gone and chance.random() < 0.5:
+                server.recreate(gone[-1])
+                alive.append(gone.pop()["metadata"]["name"])
+            else:
+                alive.append(f"event-{number}-{len(alive)}")
+                server.create(alive[-1])
+        happens = chance.choice([*sorted(FAULTS), "compact", "cut", "down", "elsewhere"])
+        if happens in FAULTS:
+            server.fault(happens)
+        elif happens == "down":
+            server.down()
+            server.up()
+        else:
+            getattr(server, happens)()
+        time.sleep(chance.random() * 0.01)
+    server.mend()
+    server.create("last")
+    running.until(lambda: "last" in running.names())
+    present = {name: (event["metadata"]["uid"], event["count"]) for (_, name), event in server.present().items()}
+    running.until(lambda: present.items() <= running.counts().items(), "all that the server has")
+    assert running.error is None
 
 
 def test_an_answer_without_a_line_is_listed_again(server: FaultyServer, watching) -> None:
