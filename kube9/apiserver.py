@@ -10,7 +10,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
@@ -64,6 +64,7 @@ class ApiServer:
 
     def __init__(self, configure: Callable[[], client.Configuration], read_timeout_s: float = READ_TIMEOUT_S) -> None:
         self._configure, self._read_timeout_s = configure, read_timeout_s
+        self._timeout = urllib3.Timeout(connect=min(transport.CONNECT_TIMEOUT_S, read_timeout_s), read=read_timeout_s)
         self._lock, self._sockets = threading.Lock(), transport.Sockets()
         self._session = self._open(configure())
         self.host: str = self._session.configuration.host
@@ -80,7 +81,7 @@ class ApiServer:
 
     def read(self, path: str, *, accept: str = JSON, **query: str) -> bytes:
         """The body of the answer at a path. Raises Refused and Unreachable."""
-        response = self._request(path, query, accept, self._read_timeout_s)
+        response = self._request(path, query, accept)
         parts, until = [], time.monotonic() + 2 * self._read_timeout_s
         try:
             while data := response.read1(transport.READ_BYTES):
@@ -93,7 +94,7 @@ class ApiServer:
             response.close()  # only a body that was not read to its end; the connection of any other is used again
         return b"".join(parts)
 
-    def lines(self, path: str, *, silence_s: float, accept: str = JSON, **query: str) -> Iterator[bytes]:
+    def lines(self, path: str, *, silence_s: float, accept: str = JSON, **query: str) -> Generator[bytes, None, None]:
         """The lines of a watch: those that have arrived, as one piece that ends with a line's end.
 
         Args:
@@ -106,7 +107,11 @@ class ApiServer:
             Refused, Unreachable: at once, when the watch cannot be opened; the iterator also while it is read.
             Silent: nothing came; the answer cannot be read on, because part of a line may be lost.
         """
-        return _lines(self._request(path, query, accept, silence_s), silence_s)
+        response = self._request(path, query, accept)
+        connection = response.connection
+        if connection is not None and connection.sock is not None:  # else it is found out after the read timeout
+            connection.sock.settimeout(silence_s)
+        return _lines(response, silence_s)
 
     def stop(self) -> None:
         """End every request, in whichever thread it waits, and those to come: they raise Unreachable. Final."""
@@ -127,16 +132,16 @@ class ApiServer:
         except (KeyError, TypeError):
             raise Broken("the namespace has no uid") from None
 
-    def _request(self, path: str, query: dict[str, str], accept: str, read_timeout_s: float) -> Any:
+    def _request(self, path: str, query: dict[str, str], accept: str) -> Any:
         session = self._session
         headers = self._headers(session)
-        response = self._send(session, path, query, headers | {"Accept": accept}, read_timeout_s)
+        response = self._send(session, path, query, headers | {"Accept": accept})
         if response.status == http.client.UNAUTHORIZED:
             session = self._renew(session)
             renewed = self._headers(session)
             if renewed != headers:  # the token was rotated: nothing was lost, so nobody needs to hear of it
                 response.close()
-                response = self._send(session, path, query, renewed | {"Accept": accept}, read_timeout_s)
+                response = self._send(session, path, query, renewed | {"Accept": accept})
         if response.status == http.client.OK:
             return response
         try:
@@ -144,7 +149,7 @@ class ApiServer:
         finally:
             response.close()
 
-    def _send(self, session: Session, path: str, query: dict[str, str], headers: dict[str, str], read_timeout_s: float) -> Any:
+    def _send(self, session: Session, path: str, query: dict[str, str], headers: dict[str, str]) -> Any:
         try:
             return session.pool.request(
                 "GET",
@@ -154,7 +159,7 @@ class ApiServer:
                 preload_content=False,
                 redirect=False,
                 retries=False,  # urllib3's own would sleep on Retry-After for up to six hours
-                timeout=urllib3.Timeout(connect=min(transport.CONNECT_TIMEOUT_S, self._read_timeout_s), read=read_timeout_s),
+                timeout=self._timeout,
             )
         except urllib3.exceptions.SSLError as error:
             self._renew(session)  # the CA may have been exchanged
@@ -221,7 +226,7 @@ def explain(failure: Exception) -> Kube9Error:
     return Unavailable("the API server does not answer", str(failure))
 
 
-def _lines(response: Any, silence_s: float) -> Iterator[bytes]:
+def _lines(response: Any, silence_s: float) -> Generator[bytes, None, None]:
     begun: list[bytes] = []  # of a line whose end has not come
     size, since = 0, time.monotonic()
     try:

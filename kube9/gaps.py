@@ -24,6 +24,13 @@ class Stretch:
         """Whether the next proof begins a stretch."""
         return self._cause is not None
 
+    def is_kept(self, at: str) -> bool:
+        """Whether the next proof ends a gap of which the server has not forgotten anything.
+
+        Such a proof stays true when the version turns out to have expired; of a longer gap it must be sure.
+        """
+        return self.begins and self.proven_at is not None and _between_ms(self.proven_at, at) < self._ttl_ms
+
     def lost(self, cause: str, at: str) -> None:
         """From now on nobody can watch, for one of `model.CAUSES`. The first of several causes stands."""
         if self._cause is None:

@@ -17,7 +17,8 @@ import http.client
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -63,7 +64,7 @@ class Settings(NamedTuple):
     event_ttl_ms: int = 3_600_000  # how long the server keeps an object of this kind
     page_size: int = 5000  # memory holds a page at a time: less of them for larger objects
     silence_s: float = 30.0  # without a line
-    settle_s: float = 2.0  # the same after an outage, so that its end is known soon
+    settle_s: float = 2.0  # the same after an outage, so that its end is told soon
     lived_s: float = 10.0  # a watch that ends sooner is no success
     server_timeout_s: tuple[int, int] = (300, 600)  # a watch is ended by the server after a random time between these
     first_delay_s: float = 1.0
@@ -163,13 +164,14 @@ class _Loop:
             yield from self._list()
         opened, some = self.clock.monotonic(), False
         try:
-            for piece in self._open():
-                some = True
-                changes = read(piece, self.wire)
-                if changes.lines:
-                    yield self._page(changes)
-                if changes.failure:
-                    raise changes.failure
+            with closing(self._open()) as pieces:
+                for piece in pieces:
+                    some = True
+                    changes = read(piece, self.wire)
+                    if changes.lines:
+                        yield self._page(changes)
+                    if changes.failure:
+                        raise changes.failure
         except Silent:
             yield self._prove()
             return
@@ -209,10 +211,11 @@ class _Loop:
         log.info("%s: listed %d, watching from version %s", self.state.resource, count, self.version)
         yield Page(items.objects, [], self.version, at, True, True, cause, recovered_from)
 
-    def _open(self) -> Iterator[bytes]:
+    def _open(self) -> Generator[bytes, None, None]:
         timeout_s = random.randint(*self.settings.server_timeout_s)
         query = {"watch": "true", "resourceVersion": self.version or "", "allowWatchBookmarks": "true"}
-        silence_s = self.settings.settle_s if self.stretch.begins else self.settings.silence_s
+        soon = self.stretch.is_kept(self.clock.now())
+        silence_s = self.settings.settle_s if soon else self.settings.silence_s
         try:
             lines = self.api.lines(
                 self.path, silence_s=silence_s, accept=self.accept[0], timeoutSeconds=str(timeout_s), **query
@@ -304,7 +307,7 @@ class _Loop:
         count = self.failures[reason]
         if count & (count - 1) == 0:  # the first, second, fourth, eighth … of its kind
             level = logging.INFO if reason == "expired" else logging.WARNING
-            self.said = level == logging.WARNING
+            self.said = self.said or level == logging.WARNING
             again = f"in {wait_s:.0f} s" if wait_s else "at once"
             log.log(level, "%s: %s; trying again %s (%s, %d times)", self.state.resource, problem, again, reason, count)
         if wait_s:

@@ -41,6 +41,7 @@ FAULTS = {
     "expired_http": "watch",  # HTTP 410
     "empty": "watch",  # 200, and the end
     "hung": "any",  # no answer at all
+    "late": "any",  # the answer takes its time
     "hung_list": "list",  # the same
     "silent": "watch",  # 200, and then nothing although there is something to send
     "unauthorized": "any",  # 401
@@ -54,6 +55,7 @@ FAULTS = {
     "slow_list": "list",  # a byte now and then
     "expired_token": "page",  # 410 for a `continue` token
     "expired_line": "lines",  # an ERROR line with code 410
+    "late_expiry": "lines",  # the same, after a while
     "error_line": "lines",  # an ERROR line with code 500
     "truncated": "lines",  # half a line, and an orderly end
     "cut_character": "lines",  # the connection ends within a character
@@ -359,6 +361,9 @@ class _Handler(BaseHTTPRequestHandler):
             server.asked.append(asked)
             known = server.token is None or self.headers.get("Authorization") == f"Bearer {server.token}"
             fault = server.take(*befalls) if parts.path == EVENTS else None
+        if fault == "late":
+            time.sleep(0.15)
+            fault = None
         if not known:
             self.refuse(401)
         elif fault:
@@ -468,7 +473,8 @@ class _Handler(BaseHTTPRequestHandler):
             return True
         if kind == "garbage":
             self.chunk(text + b"{<\xff>\n")
-        elif kind == "expired_line":
+        elif kind in ("expired_line", "late_expiry"):
+            time.sleep(0.05 if kind == "late_expiry" else 0)
             self.chunk(line("ERROR", GONE))
         elif kind == "error_line":
             self.chunk(line("ERROR", {"kind": "Status", "code": 500, "message": "etcdserver: leader changed"}))

@@ -25,6 +25,7 @@ COUNTED = {
     "expired_http": "expired",
     "empty": "empty",
     "hung": "unreachable",
+    "late": None,
     "hung_list": "unreachable",
     "silent": "stalled",
     "unauthorized": "unauthorized",
@@ -38,6 +39,7 @@ COUNTED = {
     "slow_list": "broken",
     "expired_token": "expired",
     "expired_line": "expired",
+    "late_expiry": "expired",
     "error_line": "refused",
     "truncated": "broken",
     "cut_character": "broken",
@@ -250,7 +252,7 @@ def test_a_fault_is_survived_and_counted(server: FaultyServer, watching, kind: s
         server.create(f"before-{number}")
     if FAULTS[kind] in ("page", "list"):
         server.fault(kind)
-    running = watching(page_size=2)
+    running = watching(page_size=2, silence_s=5.0 if kind == "endless_line" else 0.1)  # it takes a while to be too long
     running.until(lambda: server.watches())
     if FAULTS[kind] not in ("page", "list"):
         server.fault(kind)
@@ -267,7 +269,11 @@ def test_a_fault_is_survived_and_counted(server: FaultyServer, watching, kind: s
 
 @pytest.mark.scenario("REC-33")
 @pytest.mark.parametrize(
-    "kind", sorted(set(FAULTS) - {"silent", "drip", "bookmark", "unknown_type", "expired_token", "endless_line", "slow_list"})
+    "kind",
+    sorted(
+        set(FAULTS)
+        - {"silent", "late", "late_expiry", "drip", "bookmark", "unknown_type", "expired_token", "endless_line", "slow_list"}
+    ),
 )
 def test_a_fault_without_end_is_no_busy_loop(server: FaultyServer, clock: FastClock, watching, kind: str) -> None:
     clock.end_after(600)
@@ -596,11 +602,33 @@ def test_the_first_list_is_what_the_server_still_has(server: FaultyServer, watch
 
 
 def test_a_restart_that_goes_on_recovers_all(server: FaultyServer, watching) -> None:
-    proven_at = ago(server.clock, 5 * HOUR_MS)
-    running = watching(start=Start(server.version, proven_at))
+    proven_at = ago(server.clock, HOUR_MS // 2)
+    running = watching(start=Start(server.version, proven_at), silence_s=60.0)
     running.until(lambda: running.pages)
     assert (running.pages[0].cause, running.pages[0].recovered_from) == ("not_running", proven_at)
     assert len(server.probes()) == 2  # at the start, and soon after so that it is proven although nothing happens
+
+
+def test_a_long_gap_is_told_when_it_is_sure_that_the_version_had_not_expired(server: FaultyServer, watching) -> None:
+    proven_at = ago(server.clock, 2 * HOUR_MS)
+    server.create("a")
+    version = server.version
+    server.create("b")
+    server.fault("late_expiry")
+    running = watching(start=Start(version, proven_at), silence_s=5.0, settle_s=0.01)
+    running.seen("b")
+    page = running.pages[-1]
+    assert running.pages[0].listed
+    assert (page.cause, page.recovered_from) == ("not_running", times.iso(times.parse(page.at, 0) - HOUR_MS))
+
+
+def test_an_answer_may_take_longer_to_begin_than_a_line_after_an_outage(server: FaultyServer, watching) -> None:
+    running = watching(silence_s=5.0, settle_s=0.01)
+    running.until(lambda: server.watches())
+    server.fault("error", 3)
+    server.fault("late", 3)
+    running.until(lambda: running.gaps())
+    assert running.state.failures == {"refused": 3}
 
 
 @pytest.mark.parametrize("ago_ms", [60_000, 5 * HOUR_MS])
