@@ -3,19 +3,19 @@
 import logging
 import random
 import socket
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
 from faulty_server import EVENTS, FAULTS, Asked, FastClock, FaultyServer
+from watching import Watching
 
-from kube9 import apiserver, health, times, watch, wire
+from kube9 import apiserver, health, times
 from kube9.apiserver import ApiServer, Broken, Refused, Unreachable
 from kube9.clock import Clock
 from kube9.model import CAUSES
-from kube9.watch import AnotherCluster, Page, Start
+from kube9.watch import AnotherCluster, Start
 
 HOUR_MS = 3_600_000
 ALWAYS = 100_000  # more often than any test asks
@@ -53,80 +53,6 @@ COUNTED = {
 }
 
 
-class Watching:
-    """The loop in a thread of its own, and what it gave."""
-
-    def __init__(
-        self,
-        server: FaultyServer,
-        *,
-        start: Start | None = None,
-        api: ApiServer | None = None,
-        clock: Clock | None = None,
-        verify: Callable[[], None] | None = None,
-        metadata_only: bool = False,
-        **settings: object,
-    ) -> None:
-        self.server, self.api, self.clock = server, api or server.api(), clock or server.clock
-        self.state = health.Watch("events")
-        self.pages: list[Page] = []
-        self.error: Exception | None = None
-        self._loop = watch.list_then_watch(
-            self.api,
-            EVENTS,
-            wire.OBJECTS if metadata_only else wire.EVENTS,
-            self.state,
-            start=start or Start(),
-            clock=self.clock,
-            verify=verify or (lambda: None),
-            settings=watch.Settings(**({"silence_s": 0.1, "settle_s": 0.03} | settings)),
-            metadata_only=metadata_only,
-        )
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-
-    def _run(self) -> None:
-        try:
-            for page in self._loop:
-                self.pages.append(page)
-        except Exception as error:  # noqa: BLE001 - told by the test
-            self.error = error
-
-    def names(self) -> list[str]:
-        """Of the events, in the order they came."""
-        return [found["metadata"]["name"] for page in list(self.pages) for found in page.objects]
-
-    def counts(self) -> dict[str, tuple[str, int]]:
-        """The last uid and count of each event."""
-        return {
-            found["metadata"]["name"]: (found["metadata"]["uid"], found["count"])
-            for page in list(self.pages)
-            for found in page.objects
-        }
-
-    def gaps(self) -> list[tuple[str | None, str | None]]:
-        """Cause and start of what was recovered, of each page that has a cause, but for the first."""
-        return [(page.cause, page.recovered_from) for page in self.pages if page.cause][1:]
-
-    def until(self, condition: Callable[[], object], what: str = "") -> None:
-        """Wait until it is so."""
-        deadline = time.monotonic() + 10
-        while not condition():
-            assert time.monotonic() < deadline, (what, self.error, self.names(), self.state.failures, self.server.asked[-5:])
-            time.sleep(0.002)
-
-    def seen(self, *names: str) -> None:
-        """Wait until these events came."""
-        self.until(lambda: set(names) <= set(self.names()), f"{names} to come")
-
-    def stop(self) -> None:
-        """End it as `kube9 serve` does."""
-        self.clock.stop()
-        self.api.stop()
-        self.thread.join(10)
-        assert not self.thread.is_alive()
-
-
 @pytest.fixture
 def clock() -> FastClock:
     return FastClock()
@@ -143,8 +69,8 @@ def server(clock: FastClock) -> Iterator[FaultyServer]:
 def watching(server: FaultyServer) -> Iterator[Callable[..., Watching]]:
     started: list[Watching] = []
 
-    def start(**options: object) -> Watching:
-        started.append(Watching(server, **options))
+    def start(api: ApiServer | None = None, clock: Clock | None = None, **options: object) -> Watching:
+        started.append(Watching(api or server.api(), clock or server.clock, **options))
         return started[-1]
 
     yield start
