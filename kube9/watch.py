@@ -167,6 +167,7 @@ class _Loop:
             with closing(self._open()) as pieces:
                 for piece in pieces:
                     some = True
+                    self.state.loop.turn(self.settings.silence_s)
                     changes = read(piece, self.wire)
                     if changes.lines:
                         yield self._page(changes)
@@ -182,7 +183,7 @@ class _Loop:
         if not lived and not some:  # so some servers say that a version expired
             raise Expired("the watch ended at once, without a line", "empty")
         if not lived:  # a server that ends each watch after a line must not be asked without end
-            self.clock.wait(self.backoff.delay_s(first_at_once=True))
+            self._wait(self.backoff.delay_s(first_at_once=True))
 
     def _check(self) -> None:
         """After a start or a failure: is it the same cluster, and where it was? Raises Expired, Refused, Unreachable."""
@@ -216,6 +217,7 @@ class _Loop:
         query = {"watch": "true", "resourceVersion": self.version or "", "allowWatchBookmarks": "true"}
         soon = self.stretch.is_kept(self.clock.now())
         silence_s = self.settings.settle_s if soon else self.settings.silence_s
+        self.state.loop.turn(silence_s)
         try:
             lines = self.api.lines(
                 self.path, silence_s=silence_s, accept=self.accept[0], timeoutSeconds=str(timeout_s), **query
@@ -267,6 +269,7 @@ class _Loop:
 
     def _ask(self, query: dict[str, str]) -> Items:
         """A page of the list. Raises Expired, Refused, Unreachable."""
+        self.state.loop.turn()
         try:
             body = self.api.read(self.path, accept=self.accept[1], **query)
         except Refused as refusal:
@@ -310,8 +313,12 @@ class _Loop:
             self.said = self.said or level == logging.WARNING
             again = f"in {wait_s:.0f} s" if wait_s else "at once"
             log.log(level, "%s: %s; trying again %s (%s, %d times)", self.state.resource, problem, again, reason, count)
-        if wait_s:
-            self.clock.wait(wait_s)
+        self._wait(wait_s)
+
+    def _wait(self, seconds: float) -> None:
+        self.state.loop.turn(seconds)
+        if seconds:
+            self.clock.wait(seconds)
 
 
 def _reason(failure: Expired | Refused | Unreachable) -> str:
