@@ -1,5 +1,6 @@
 """The watch against a server over real HTTP that fails as told. The clock is handed in, so that waiting takes no time."""
 
+import itertools
 import logging
 import random
 import socket
@@ -220,8 +221,9 @@ def test_faults_in_any_order_lose_nothing_that_the_server_still_has(server: Faul
     chance = random.Random(seed)
     alive: list[str] = []
     gone: list[dict] = []
+    made = itertools.count()
     running = watching(api=server.api(read_timeout_s=0.05), page_size=5, silence_s=0.05, settle_s=0.02)
-    for number in range(200):
+    for _ in range(200):
         for _ in range(chance.randrange(1, 4)):
             if alive and chance.random() < 0.4:
                 server.repeat(chance.choice(alive), by=chance.randrange(1, 5))
@@ -231,7 +233,7 @@ def test_faults_in_any_order_lose_nothing_that_the_server_still_has(server: Faul
                 server.recreate(gone[-1])
                 alive.append(gone.pop()["metadata"]["name"])
             else:
-                alive.append(f"event-{number}-{len(alive)}")
+                alive.append(f"event-{next(made)}")
                 server.create(alive[-1])
         happens = chance.choice([*sorted(FAULTS), "compact", "cut", "down", "elsewhere"])
         if happens in FAULTS:
@@ -308,6 +310,18 @@ def test_the_version_moves_with_whole_lines_only(server: FaultyServer, watching,
     assert running.names().count("b") == 1
     versions = [int(asked.query["resourceVersion"]) for asked in server.watches()]
     assert versions == sorted(versions)
+
+
+def test_a_line_of_an_unknown_type_is_left_out(server: FaultyServer, watching) -> None:
+    running = watching(silence_s=5.0)
+    running.until(lambda: server.watches())
+    server.fault("unknown_type")
+    assert server.felt()
+    server.end_watches()
+    running.until(lambda: len(server.watches()) == 2)
+    assert server.watches()[-1].query["resourceVersion"] == server.version
+    assert len(running.pages) == 1
+    assert running.state.last_line_at is None
 
 
 def test_what_came_whole_before_a_broken_line_is_given_first(server: FaultyServer, watching) -> None:
