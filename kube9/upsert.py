@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from kube9 import occurrences, stored, stretches, times
+from kube9 import claims, objects, occurrences, owners, stored, stretches, times
 from kube9.model import Batch, Event, event_id, next_id
 from kube9.occurrences import Change
 
@@ -20,8 +20,8 @@ INSERT = """
 INSERT INTO events (
     id, event_type, severity, title, description, object_kind, object_namespace, object_name, metadata, created_at,
     last_seen_at, count, reason, component, node, uid, event_namespace, event_name, cluster_id, origin, recorded_at,
-    change_seq)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    change_seq, owner_kind, owner_name)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 UPDATE = """
 UPDATE events
@@ -63,8 +63,11 @@ def write(connection: sqlite3.Connection, batches: Sequence[Batch]) -> Tally:
         now, tally = times.iso(times.now_ms()), Tally()
         for batch in _joined(batches):
             cluster_id = _cluster_id(connection, batch.cluster)
-            for start in range(0, len(batch.events), CHUNK):
-                tally += _Chunk(connection, batch.origin, cluster_id, now).store(batch.events[start : start + CHUNK])
+            events = batch.events
+            if batch.objects and cluster_id is not None:
+                events = events + objects.apply(connection, cluster_id, batch.objects)
+            for start in range(0, len(events), CHUNK):
+                tally += _Chunk(connection, batch.origin, cluster_id, now).store(events[start : start + CHUNK])
             if batch.position and cluster_id is not None:
                 position = (cluster_id, batch.position.resource, batch.position.resource_version, now)
                 connection.execute(POSITION, position)
@@ -117,6 +120,8 @@ class _Chunk:
         self.tally = Tally()
 
     def store(self, events: Sequence[Event]) -> Tally:
+        events = claims.describe(self.connection, self.cluster_id, events)
+        self.owners = owners.find(self.connection, self.cluster_id, events)
         ids = [event.id or event_id(event.created_at, event.namespace, event.name) for event in events]
         self.known, self.asked = stored.find(self.connection, ids), set(ids)
         for event, first_id in zip(events, ids, strict=True):
@@ -172,6 +177,7 @@ class _Chunk:
             event.object_namespace, event.object_name, _json(event.metadata), event.created_at, event.last_seen_at,
             event.count, event.reason, event.component, event.node, event.uid, stored.short_namespace(event),
             stored.short_name(event), self.cluster_id, self.origin, self.now, seq,
+            *self.owners.get((event.object_kind, event.object_namespace, event.object_name), (None, None)),
         )  # fmt: skip
 
     def _updated(self, key: str, seq: int) -> tuple[Any, ...]:
