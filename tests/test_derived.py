@@ -104,6 +104,19 @@ def test_the_first_list_is_no_change_even_when_it_broke_off_before(recorded: Rec
     assert recorded.rows() == []
 
 
+def test_each_resource_has_a_first_list_of_its_own(recorded: Recorded) -> None:
+    recorded.relist("namespaces", namespace("default"))
+    recorded.relist("nodes", node("a"))
+    assert recorded.rows() == []
+
+
+def test_what_replaced_an_object_of_a_first_list_that_broke_off_is_new(recorded: Recorded) -> None:
+    recorded.relist("nodes", node("a"), node("b"), size=1, pages=1)
+    recorded.wait(5)
+    recorded.relist("nodes", node("a", uid="another", version=9), node("b"))
+    assert sorted(recorded.titles()) == [("Node added to cluster", "a"), ("Node removed from cluster", "a")]
+
+
 def test_a_list_that_broke_off_takes_nothing_away(recorded: Recorded) -> None:
     nodes = [node(f"n{number}") for number in range(6)]
     recorded.relist("nodes", *nodes)

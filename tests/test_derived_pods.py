@@ -43,11 +43,22 @@ def test_a_crash_loop_is_one_row_that_every_restart_raises(recorded: Recorded, r
 
 @pytest.mark.scenario("REC-07")
 def test_each_pod_and_each_container_has_its_own_row(recorded: Recorded) -> None:
-    both = (looping(2, later(5), "web"), looping(3, later(6), "proxy"), running(START, name="fine"))
+    both = (looping(2, later(5), "web"), looping(3, later(5), "proxy"), running(START, name="fine"))
     recorded.lines("pods", pod("a", *both), pod("b", looping(1, later(7))))
     found = {(row["object_name"], row["metadata"]["container"]) for row in recorded.rows("Container crash loop")}
     assert found == {("a", "web"), ("a", "proxy"), ("b", "web")}
     assert len(recorded.rows()) == 3
+
+
+@pytest.mark.scenario("REC-07")
+def test_a_loop_without_a_told_end_goes_on_by_its_restarts_alone(recorded: Recorded) -> None:
+    status = looping(2, later(5)) | {"lastState": {}}
+    recorded.lines("pods", pod("cart", status))
+    recorded.wait(30)
+    recorded.lines("pods", pod("cart", status, version=2))
+    assert loops(recorded) == [(START, START, 1)]
+    recorded.lines("pods", pod("cart", status | {"restartCount": 3}, version=3))
+    assert loops(recorded) == [(START, later(30), 2)]
 
 
 @pytest.mark.scenario("REC-07")

@@ -117,14 +117,17 @@ def test_a_slice_that_is_gone_counts_no_more(recorded: Recorded) -> None:
 def test_slices_that_are_replaced_are_no_loss(recorded: Recorded, listed: bool) -> None:
     recorded.relist("endpointslices", endpoint_slice("web-1", 9), endpoint_slice("web-2", 9))
     recorded.wait(5)
-    new = (endpoint_slice("web-3", 8, version=5), endpoint_slice("web-4", 8, version=6))
+    new = [endpoint_slice(f"web-{number}", 4, version=number) for number in (3, 4, 5)]
     if listed:
         recorded.restart()
         recorded.relist("endpointslices", *new, size=1)
     else:
         recorded.lines("endpointslices", *new, gone=(endpoint_slice("web-1", 9), endpoint_slice("web-2", 9)))
-    recorded.lines("endpointslices", endpoint_slice("web-4", 7, version=7))
+    recorded.wait(61)
+    recorded.lines("endpointslices", endpoint_slice("web-4", 2, version=7))
     assert counts(recorded) == []
+    recorded.lines("endpointslices", endpoint_slice("web-3", 0, version=8), endpoint_slice("web-5", 1, version=9))
+    assert counts(recorded) == [(12, 3, 1)]
 
 
 def test_pods_with_two_families_of_addresses_count_once(recorded: Recorded) -> None:

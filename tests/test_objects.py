@@ -69,18 +69,18 @@ class Expected:
     """What must have been told, by what was read: plain sets and lists."""
 
     def __init__(self) -> None:
-        self.newest: dict[str, int] = defaultdict(int)
+        self.newest: dict[str, int] = {}
         self.seen: dict[str, list[int]] = {}  # the replicas of each uid, as they were read
         self.first: set[str] = set()  # what was there when recording began
         self.grounded = False
 
     def read(self, name: str, item: tuple[str, int, int], listed: bool) -> None:
         uid, replicas, version = item
-        if version < self.newest[name] and not listed:
+        if version < self.newest.get(name, 0) and not listed:
             return  # a line that is older than what a list told of this name
-        self.newest[name] = version
-        if uid not in self.seen and not self.grounded:
+        if uid not in self.seen and not self.grounded and name not in self.newest:
             self.first.add(uid)
+        self.newest[name] = version
         self.seen.setdefault(uid, []).append(replicas)
 
 

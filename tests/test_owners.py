@@ -112,6 +112,16 @@ def test_what_becomes_known_later_fills_only_rows_of_its_cluster(recorded: Recor
     assert sorted(str(owner) for _, _, owner in owners(recorded)) == ["None", "db"]
 
 
+def test_rows_of_a_former_pod_keep_its_owner(recorded: Recorded) -> None:
+    recorded.relist("pods", make("p", owner=("StatefulSet", "db")))
+    recorded.events(event(name="p"))
+    before = recorded.rows()
+    recorded.relist("pods", make("p", uid="another", version=9, owner=("Workflow", "build")))
+    assert recorded.rows() == before
+    recorded.events(event(name="p", number=2))
+    assert sorted(owner for _, _, owner in owners(recorded)) == ["build", "db"]
+
+
 def test_rows_of_days_ago_are_left_alone(recorded: Recorded) -> None:
     old = later(-2 * 86_400)
     recorded.events(event(name="p", firstTimestamp=old, lastTimestamp=old), event(name="p", number=2))
