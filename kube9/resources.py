@@ -13,6 +13,7 @@ from kube9.fields import as_map, as_maps, as_name, as_text, as_time, as_word
 from kube9.model import Seen, cut
 from kube9.wire import Wire
 
+PAGE_SIZE = 500  # objects in a page of a list: 3 MB of usual pods
 MAX_NUMBER = 2**53  # what every reader of JSON can hold
 METRIC_LENGTH = 128  # characters
 SERVICE = "kubernetes.io/service-name"  # https://kubernetes.io/docs/reference/labels-annotations-taints/
@@ -93,16 +94,20 @@ class _OwnMetadata(TypedDict, total=False):
     ownerReferences: Any
 
 
-class _Object(TypedDict, total=False):
-    metadata: _Metadata
-    code: Any  # of the Status in an ERROR line, as is the message
-    message: Any
+class _Status(TypedDict, total=False):
+    """What an ERROR line tells."""
 
-
-class _Owned(TypedDict, total=False):
-    metadata: _OwnMetadata
     code: Any
+    reason: Any
     message: Any
+
+
+class _Object(_Status, total=False):
+    metadata: _Metadata
+
+
+class _Owned(_Status, total=False):
+    metadata: _OwnMetadata
 
 
 class _NodeStatus(TypedDict, total=False):

@@ -2,11 +2,13 @@
 
 import copy
 import itertools
+import json
 import tempfile
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded import (
@@ -28,7 +30,7 @@ from recorded import (
 )
 
 from kube9 import endpoints
-from kube9.resources import WATCHED
+from kube9.resources import WATCHED, Resource
 
 NAMES = ("a", "b", "c")
 ADDED, REMOVED, SCALED = "Node added to cluster", "Node removed from cluster", "Deployment scaled"
@@ -185,6 +187,35 @@ def test_the_highest_number_of_the_last_minute(steps: list[tuple[int, int]]) -> 
             return  # whether it may be told again is another rule
 
 
+def test_the_documentation_says_what_is_derived(tmp_path: Path) -> None:
+    with recording(tmp_path / "kube9.db") as recorded:
+        for resource in ("nodes", "namespaces"):
+            recorded.relist(resource)
+        recorded.lines("nodes", node("a"))
+        recorded.lines("nodes", gone=(node("a"),))
+        recorded.lines("namespaces", namespace("a"))
+        recorded.lines("namespaces", gone=(namespace("a"),))
+        recorded.lines("deployments", deployment("a", 1), deployment("a", 2, version=2))
+        recorded.lines("horizontalpodautoscalers", autoscaler("a", 1, 1), autoscaler("a", 1, 2, later(5), version=2))
+        recorded.lines("pods", pod("a", looping(3, later(9), reason="OOMKilled")))
+        recorded.lines("endpointslices", endpoint_slice("a", 3))
+        recorded.wait(1)
+        recorded.lines("endpointslices", endpoint_slice("a", 1, version=2))
+        derived = {
+            (
+                row["title"],
+                row["severity"],
+                row["object_kind"],
+                row["reason"],
+                ", ".join(f"`{fact}`" for fact in row["metadata"]),
+            )
+            for row in recorded.rows()
+        }
+    lines = (ROOT / "docs" / "derived.md").read_text().splitlines()
+    table = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines if line.startswith("|")]
+    assert set(table[2:]) == derived
+
+
 SAMPLES = {
     "nodes": node("a"),
     "namespaces": namespace("a", ending=START),
@@ -240,6 +271,16 @@ def test_odd_objects_are_taken(tmp_path: Path, resource: str) -> None:
 
 def test_every_watched_resource_is_tried_with_odd_objects() -> None:
     assert SAMPLES.keys() == {resource.name for resource in WATCHED}
+
+
+@pytest.mark.parametrize("resource", WATCHED, ids=lambda resource: resource.name)
+def test_what_a_watch_says_beside_objects_is_read(resource: Resource) -> None:
+    status = {"kind": "Status", "metadata": {}, "status": "Failure", "message": "too old", "reason": "Expired", "code": 410}
+    bookmark = {"kind": "Any", "metadata": {"resourceVersion": "12746", "creationTimestamp": None}, "spec": {}, "status": {}}
+    lines = [{"type": "BOOKMARK", "object": bookmark}, {"type": "ERROR", "object": status}]
+    (_, marked), (_, failed) = resource.wire.lines("\n".join(map(json.dumps, lines)).encode())
+    assert marked["metadata"]["resourceVersion"] == "12746"
+    assert (failed["code"], failed["reason"], failed["message"]) == (410, "Expired", "too old")
 
 
 def test_a_pod_takes_about_two_hundred_bytes(tmp_path: Path) -> None:
