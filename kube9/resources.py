@@ -5,9 +5,9 @@ the database grows by what an object holds. Whatever an object holds, reducing i
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple
 
-from kube9 import redact
+from kube9 import redact, shapes
 from kube9.change import State
 from kube9.fields import as_map, as_maps, as_name, as_text, as_time, as_word
 from kube9.model import Seen, cut
@@ -71,122 +71,6 @@ class Resource(NamedTuple):
             as_name(metadata.get("uid")) or "",
             state,
         )
-
-
-class _Metadata(TypedDict, total=False):
-    name: Any
-    namespace: Any
-    uid: Any
-    resourceVersion: Any
-    creationTimestamp: Any
-    deletionTimestamp: Any
-    labels: Any
-    ownerReferences: Any
-
-
-class _OwnMetadata(TypedDict, total=False):
-    """Without the labels, which pods have many of."""
-
-    name: Any
-    namespace: Any
-    uid: Any
-    resourceVersion: Any
-    ownerReferences: Any
-
-
-class _Status(TypedDict, total=False):
-    """What an ERROR line tells."""
-
-    code: Any
-    reason: Any
-    message: Any
-
-
-class _Object(_Status, total=False):
-    metadata: _Metadata
-
-
-class _Owned(_Status, total=False):
-    metadata: _OwnMetadata
-
-
-class _NodeStatus(TypedDict, total=False):
-    capacity: Any
-
-
-class _Node(_Object, total=False):
-    status: _NodeStatus
-
-
-class _DeploymentSpec(TypedDict, total=False):
-    replicas: Any
-
-
-class _Deployment(_Owned, total=False):
-    spec: _DeploymentSpec
-
-
-class _Endpoint(TypedDict, total=False):
-    conditions: Any
-
-
-class _Slice(_Object, total=False):
-    addressType: Any
-    endpoints: list[_Endpoint] | None
-
-
-class _Container(TypedDict, total=False):
-    name: Any
-    resources: Any
-
-
-class _PodSpec(TypedDict, total=False):
-    nodeName: Any
-    containers: list[_Container]
-    initContainers: list[_Container] | None
-
-
-class _ContainerStatus(TypedDict, total=False):
-    name: Any
-    restartCount: Any
-    state: Any
-    lastState: Any
-
-
-class _PodStatus(TypedDict, total=False):
-    containerStatuses: list[_ContainerStatus] | None
-    initContainerStatuses: list[_ContainerStatus] | None
-
-
-class _Pod(_Owned, total=False):
-    spec: _PodSpec
-    status: _PodStatus
-
-
-class _ClaimSpec(TypedDict, total=False):
-    resources: Any
-    storageClassName: Any
-
-
-class _Claim(_Owned, total=False):
-    spec: _ClaimSpec
-
-
-class _AutoscalerSpec(TypedDict, total=False):
-    scaleTargetRef: Any
-    metrics: Any
-
-
-class _AutoscalerStatus(TypedDict, total=False):
-    lastScaleTime: Any
-    currentReplicas: Any
-    desiredReplicas: Any
-    conditions: Any
-
-
-class _Autoscaler(_Owned, total=False):
-    spec: _AutoscalerSpec
-    status: _AutoscalerStatus
 
 
 def _node(source: dict[str, Any]) -> State:
@@ -322,14 +206,14 @@ def _number(value: Any, default: int | None = None) -> int | None:
 
 # No field selectors: pods that are finished are owners' too, and of all others every object counts.
 WATCHED: tuple[Resource, ...] = (
-    Resource("nodes", "/api/v1", False, Wire(_Node), _node),
-    Resource("namespaces", "/api/v1", False, Wire(_Object), _life),
-    Resource("replicasets", "/apis/apps/v1", True, Wire(_Owned), _owned, metadata_only=True),
-    Resource("jobs", "/apis/batch/v1", True, Wire(_Owned), _owned, metadata_only=True),
-    Resource("deployments", "/apis/apps/v1", True, Wire(_Deployment), _deployment),
-    Resource("pods", "/api/v1", True, Wire(_Pod), _pod),
-    Resource("persistentvolumeclaims", "/api/v1", True, Wire(_Claim), _claim),
-    Resource("endpointslices", "/apis/discovery.k8s.io/v1", True, Wire(_Slice), _slice),
-    Resource("horizontalpodautoscalers", "/apis/autoscaling/v2", True, Wire(_Autoscaler), _autoscaler),
+    Resource("nodes", "/api/v1", False, Wire(shapes.Node), _node),
+    Resource("namespaces", "/api/v1", False, Wire(shapes.Object), _life),
+    Resource("replicasets", "/apis/apps/v1", True, Wire(shapes.Owned), _owned, metadata_only=True),
+    Resource("jobs", "/apis/batch/v1", True, Wire(shapes.Owned), _owned, metadata_only=True),
+    Resource("deployments", "/apis/apps/v1", True, Wire(shapes.Deployment), _deployment),
+    Resource("pods", "/api/v1", True, Wire(shapes.Pod), _pod),
+    Resource("persistentvolumeclaims", "/api/v1", True, Wire(shapes.Claim), _claim),
+    Resource("endpointslices", "/apis/discovery.k8s.io/v1", True, Wire(shapes.Slice), _slice),
+    Resource("horizontalpodautoscalers", "/apis/autoscaling/v2", True, Wire(shapes.Autoscaler), _autoscaler),
 )
 BY_NAME = {resource.name: resource for resource in WATCHED}

@@ -3,7 +3,11 @@
 import copy
 import itertools
 import json
+import random
+import subprocess
+import sys
 import tempfile
+import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -281,6 +285,51 @@ def test_what_a_watch_says_beside_objects_is_read(resource: Resource) -> None:
     (_, marked), (_, failed) = resource.wire.lines("\n".join(map(json.dumps, lines)).encode())
     assert marked["metadata"]["resourceVersion"] == "12746"
     assert (failed["code"], failed["reason"], failed["message"]) == (410, "Expired", "too old")
+
+
+@pytest.mark.parametrize("resource", WATCHED, ids=lambda resource: resource.name)
+def test_only_the_wanted_fields_are_decoded(resource: Resource) -> None:
+    sample = copy.deepcopy(SAMPLES[resource.name])
+    sample["metadata"]["managedFields"] = [{"manager": "kubectl"}]
+    for part in ("spec", "status"):
+        sample.setdefault(part, {})["unwanted"] = "x" * 1000
+    (read,) = resource.wire.page(json.dumps({"items": [sample]}).encode()).objects
+    assert "managedFields" not in read["metadata"]
+    assert "unwanted" not in json.dumps(read)
+    assert resource.seen([read]) == resource.seen([sample])
+
+
+SCALER = """
+import sys
+sys.path[:0] = ["tests"]
+from pathlib import Path
+from recorded import Recorded, deployment
+recorder = Recorded(Path(sys.argv[1]))
+found = recorder.connection.execute("SELECT resource_version FROM watch_position").fetchone()
+if not found:
+    recorder.relist("deployments", deployment("web", 0, version=0))
+recorder.version = number = int(found[0]) if found else recorder.version
+print("ready", flush=True)
+while True:
+    number += 1
+    recorder.lines("deployments", deployment("web", number, version=number))
+"""
+
+
+@pytest.mark.scenario("REC-37")
+def test_a_kill_at_any_moment_neither_repeats_nor_misses_a_change(tmp_path: Path) -> None:
+    path = tmp_path / "kube9.db"
+    for _ in range(5):
+        with subprocess.Popen([sys.executable, "-c", SCALER, str(path)], stdout=subprocess.PIPE, cwd=ROOT) as scaler:
+            assert scaler.stdout
+            assert scaler.stdout.readline() == b"ready\n"
+            time.sleep(random.uniform(0.05, 0.2))
+            scaler.kill()
+    with recording(path) as recorded:
+        steps = sorted((row["metadata"]["previous_replicas"], row["metadata"]["new_replicas"]) for row in recorded.rows())
+        ((last,),) = recorded.connection.execute("SELECT resource_version FROM watch_position")
+    assert len(steps) > 5
+    assert steps == [(0, steps[0][1]), *[(number, number + 1) for number in range(steps[0][1], int(last))]]
 
 
 def test_a_pod_takes_about_two_hundred_bytes(tmp_path: Path) -> None:
