@@ -35,15 +35,17 @@ check: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/kube9 spec check
+	$(BIN)/kube9 rules check
 
 format: .venv/ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# What is written from queries.yaml and kept in the tree; tests say when it is stale.
+# What is written from queries.yaml and rules.yaml and kept in the tree; tests say when it is stale.
 generate: .venv/ready
 	env -u KUBE9_QUERIES $(BIN)/kube9 spec export stubs > .stubs && mv .stubs kube9/__init__.pyi
 	env -u KUBE9_QUERIES $(BIN)/kube9 spec export markdown > .page && mv .page docs/commands.md
+	env -u KUBE9_RULES $(BIN)/kube9 rules show --format markdown > .page && mv .page docs/reasons.md
 
 bench: .venv/ready
 	$(BIN)/python bench/start_up.py

@@ -68,7 +68,7 @@ def read(compiled: plan.Plan, words: list[str]) -> Request | int | None:
         InvalidArgument: the words are no command.
     """
     app = application(compiled)
-    if words[:1] == ["import"]:
+    if words[:1] == ["import"] or words[:2] == ["rules", "test"]:
         words = [commands.STDIN if word == "-" else word for word in words]
     _known_command(app, words, compiled)
     try:

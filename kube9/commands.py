@@ -13,6 +13,23 @@ from kube9 import errors, fresh, logs, plan, render, store
 STDIN = "/dev/stdin"  # what - stands for; cyclopts would take a lone dash for an option
 Database = Annotated[str | None, Parameter(help=plan.OPTIONS["db"]["doc"])]
 Human = Annotated[Literal["text", "json"], Parameter(name=["--format", "-o"], help="how the result is written")]
+Record = Literal["default", "all"]
+
+
+def _whole(_: Any, text: str) -> list[str]:
+    return [text]  # a reason may have spaces in it; commas part them
+
+
+def _option(name: str, about: str, env_var: str | None = None) -> Parameter:
+    return Parameter(name=name, help=about, env_var=env_var, env_var_split=_whole)
+
+
+RECORD = "what to record: default, as docs/reasons.md says, or all"
+RECORD_REASON = "record events of this reason too, such as Started; repeat it, or join with commas"
+SKIP_REASON = "leave events of this reason out; repeat it, or join with commas"
+ServeRecord = Annotated[Record, _option("--record", RECORD, "KUBE9_RECORD")]
+ServeAdd = Annotated[list[str] | None, _option("--record-reason", RECORD_REASON, "KUBE9_RECORD_REASONS")]
+ServeSkip = Annotated[list[str] | None, _option("--skip-reason", SKIP_REASON, "KUBE9_SKIP_REASONS")]
 
 
 def serve(
@@ -32,18 +49,25 @@ def serve(
             validator=validators.Number(gte=0, lte=65535),
         ),
     ] = 8080,
+    record: ServeRecord = "default",
+    record_reason: ServeAdd = None,
+    skip_reason: ServeSkip = None,
 ) -> int:
     """Record the cluster's events until stopped."""
     logs.set_up(log_level, log_format)
-    from kube9 import apiserver, serve  # the kubernetes client: 210 ms
+    from kube9 import apiserver, selection, serve  # the kubernetes client: 210 ms
 
-    return 1 if serve.serve(store.database_path(db), apiserver.connect(kubeconfig, context), health_port) else 0
+    chosen = selection.select(everything=record == "all", add=record_reason, skip=skip_reason)
+    return 1 if serve.serve(store.database_path(db), apiserver.connect(kubeconfig, context), chosen, health_port) else 0
 
 
 def import_files(
     *files: Annotated[str, Parameter(help="dumps of events in JSON or YAML; - is standard input")],
     db: Database = None,
     cluster: Annotated[str | None, Parameter(help="uid of the cluster's namespace kube-system, where known")] = None,
+    record: Annotated[Record, _option("--record", RECORD)] = "all",
+    record_reason: Annotated[list[str] | None, _option("--record-reason", RECORD_REASON)] = None,
+    skip_reason: Annotated[list[str] | None, _option("--skip-reason", SKIP_REASON)] = None,
     format: Human = "text",
 ) -> int:
     """Record the events of files, as `kubectl get events -A -o json` writes them.
@@ -52,15 +76,20 @@ def import_files(
     """
     if not files:
         raise errors.InvalidArgument("no files to import", "name one or more, or - for standard input")
-    from kube9 import importer, progress  # rich: 50 ms
+    from kube9 import importer, progress, selection  # rich: 50 ms
 
+    chosen = selection.select(everything=record == "all", add=record_reason, skip=skip_reason)
+    _warn(chosen.rules.problems)
     with progress.bar("importing", files) as advance:
-        tally = importer.import_files(store.database_path(db), list(files), cluster, advance)
+        tally = importer.import_files(store.database_path(db), list(files), cluster, advance, chosen)
     counts = {"added": tally.added, "updated": tally.updated, "unchanged": tally.unchanged}
     total = sum(counts.values())
     text = f"imported {total} events: " + ", ".join(f"{count} {name}" for name, count in counts.items())
-    if not total:
+    if not total and not tally.left_out:
         text = "imported 0 events: there are no Event objects in it"
+    if record != "all" or skip_reason:
+        counts["left_out"] = tally.left_out
+        text += f"; {tally.left_out} left out"
     render.write((json.dumps(counts, indent=2) if format == "json" else text) + "\n")
     return 0
 
@@ -141,6 +170,80 @@ def export(
     return 0
 
 
+def check_rules(
+    file: Annotated[
+        str | None, Parameter(help="the file; by default the rules.yaml that kube9 uses, and the files of $KUBE9_RULES")
+    ] = None,
+    /,
+) -> int:
+    """Check a file of rules, and say every mistake in it."""
+    from kube9 import rules
+
+    try:
+        if file:
+            count = len(rules.read(file, _text_of(file)).file.rules)
+        else:
+            known = rules.load()
+            count = sum(len(layer) for layer in known.layers)
+            if known.problems:
+                raise errors.SpecError(known.problems)
+    except errors.SpecError as error:
+        print("\n".join(error.problems), file=sys.stderr)
+        return 1
+    render.write(f"{file or rules.FILE}: {count} rules, no mistakes\n")
+    return 0
+
+
+def try_rules(
+    file: Annotated[str, Parameter(help="Event objects, as `kubectl get events -o json` writes them")] = STDIN,
+    /,
+    *,
+    record: ServeRecord = "default",
+    record_reason: ServeAdd = None,
+    skip_reason: ServeSkip = None,
+    format: Annotated[Literal["json", "text"], Parameter(name=["--format", "-o"], help="how the result is written")] = "json",
+) -> int:
+    """Show what would be stored of events: whether they are recorded and why, by which rule, and the row.
+
+    kubectl get events -o json | kube9 rules test -o text
+    """
+    from kube9 import rulebook, selection  # pydantic and ruamel: 150 ms
+
+    chosen = selection.select(everything=record == "all", add=record_reason, skip=skip_reason)
+    _warn(chosen.rules.problems)
+    for source in rulebook.events(file):
+        found = rulebook.tried(chosen, source)
+        render.write((rulebook.said(found) if format == "text" else json.dumps(found, indent=2, ensure_ascii=False)) + "\n")
+    return 0
+
+
+def show_rules(
+    reason: Annotated[str | None, Parameter(help="only the rules about this reason, such as BackOff")] = None,
+    /,
+    *,
+    format: Annotated[
+        Literal["text", "json", "markdown"], Parameter(name=["--format", "-o"], help="how the rules are written")
+    ] = "text",
+) -> int:
+    """Show the rules: each reason, its severity and title, whether it is recorded, and why."""
+    from kube9 import rulebook, rules
+
+    known = rules.load()
+    _warn(known.problems)
+    if format == "markdown":
+        render.write(rulebook.page(known))
+    elif format == "json":
+        render.write(json.dumps(rulebook.entries(known, reason), indent=2, ensure_ascii=False) + "\n")
+    else:
+        render.write(rulebook.listed(known, reason) + "\n")
+    return 0
+
+
+def _warn(problems: list[str]) -> None:
+    for problem in problems:
+        render.say(f"rules left out: {problem}")
+
+
 def completion(
     shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(help="the shell")],
     /,
@@ -163,4 +266,5 @@ ALONE: dict[str, Callable[..., Any]] = {"serve": serve, "import": import_files, 
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., Any]]]] = {
     "db": ("Look after the database file.", {"migrate": migrate}),
     "spec": ("Look after declared queries.", {"check": check, "show": show, "export": export}),
+    "rules": ("Look after the rules for events.", {"check": check_rules, "test": try_rules, "show": show_rules}),
 }

@@ -31,11 +31,29 @@ GROUPS = {
     "query": "Ask what was recorded.",
     "db": "Look after the database file.",
     "spec": "Look after declared queries.",
+    "rules": "Look after the rules for events.",
 }
 HELP = plan.param("boolean", flags=["--help"], aliases=["-h"], doc="show what is possible")
 VERSION = plan.param("boolean", flags=["--version"], doc="show the version of kube9")
 _DB = {"db": plan.OPTIONS["db"]}
 _HUMAN = {"format": plan.param("string", flags=["--format", "-o"], doc="how the result is written", choices=["text", "json"])}
+_SELECT = {
+    "record": plan.param(
+        "string",
+        flags=["--record"],
+        doc="what to record: default, as docs/reasons.md says, or all",
+        choices=["default", "all"],
+    ),
+    "record_reason": plan.param(
+        "string",
+        flags=["--record-reason"],
+        doc="record events of this reason too, such as Started; repeat it, or join with commas",
+        many=True,
+    ),
+    "skip_reason": plan.param(
+        "string", flags=["--skip-reason"], doc="leave events of this reason out; repeat it, or join with commas", many=True
+    ),
+}
 
 # The fixed commands, of which `kube9.commands` has the code and the libraries it needs; a test holds both together.
 FIXED: "dict[str, Plan]" = {
@@ -56,6 +74,7 @@ FIXED: "dict[str, Plan]" = {
             "health_port": plan.param(
                 "string", flags=["--health-port"], doc="where /metrics, /healthz, /readyz and /livez are; 0: nowhere"
             ),
+            **_SELECT,
         },
     },
     "import": {
@@ -64,6 +83,7 @@ FIXED: "dict[str, Plan]" = {
             "files": plan.param("file", doc="dumps of events in JSON or YAML; - is standard input", many=True),
             **_DB,
             "cluster": plan.param("string", flags=["--cluster"], doc="uid of the cluster's namespace kube-system, where known"),
+            **_SELECT,
             **_HUMAN,
         },
     },
@@ -94,6 +114,31 @@ FIXED: "dict[str, Plan]" = {
         "summary": "Write what others need of the queries: their schemas, types or documentation.",
         "params": {
             "what": plan.param("string", doc="what to write", choices=["json-schema", "typescript", "stubs", "markdown"])
+        },
+    },
+    "rules check": {
+        "summary": "Check a file of rules, and say every mistake in it.",
+        "params": {
+            "file": plan.param(
+                "file", doc="the file; by default the rules.yaml that kube9 uses, and the files of $KUBE9_RULES"
+            ),
+        },
+    },
+    "rules test": {
+        "summary": "Show what would be stored of events: whether they are recorded and why, by which rule, and the row.",
+        "params": {
+            "file": plan.param("file", doc="Event objects, as `kubectl get events -o json` writes them"),
+            **_SELECT,
+            "format": plan.param("string", flags=["--format", "-o"], doc="how the result is written", choices=["json", "text"]),
+        },
+    },
+    "rules show": {
+        "summary": "Show the rules: each reason, its severity and title, whether it is recorded, and why.",
+        "params": {
+            "reason": plan.param("string", doc="only the rules about this reason, such as BackOff"),
+            "format": plan.param(
+                "string", flags=["--format", "-o"], doc="how the rules are written", choices=["text", "json", "markdown"]
+            ),
         },
     },
 }

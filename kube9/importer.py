@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 from kube9 import dump, errors, rules
 from kube9.model import Batch
 from kube9.normalise import normalise
+from kube9.selection import Selection
 from kube9.upsert import Tally
 from kube9.writer import Writer
 
@@ -18,7 +19,11 @@ PATIENCE_S = 30.0  # with a disk that is full or a database that is locked
 
 
 def import_files(
-    database: str, files: list[str], cluster: str | None = None, progress: Callable[[int], None] = lambda _: None
+    database: str,
+    files: list[str],
+    cluster: str | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+    selection: Selection | None = None,
 ) -> Tally:
     """Record the events of files; importing again adds nothing.
 
@@ -27,8 +32,9 @@ def import_files(
         files: paths; `-` is standard input.
         cluster: uid of the cluster's namespace kube-system, where it is known.
         progress: called with the bytes of each part read.
+        selection: which events to record, and the rules; all of them by kube9's own rules when there is none.
 
-    Returns: how many events were added, updated and unchanged.
+    Returns: how many events were added, updated and unchanged, and how many were left out.
 
     Raises:
         InvalidArgument: a file cannot be read, is cut or is no dump; `details` says how many events were recorded.
@@ -38,14 +44,16 @@ def import_files(
         _look(file)  # a missing second file is said before the first is read
     writer = Writer(database, patience_s=PATIENCE_S)
     writer.start()
-    known = rules.built_in()
+    selection = selection or Selection(rules.built_in(), everything=True)
+    left_out = 0
     failure: errors.Kube9Error | None = None
     try:
         for file in files:
             with _open(file) as stream:
                 name = "standard input" if file in STDIN else file
                 for batch in _batches(dump.objects(stream, name, progress)):
-                    events = [normalise(source, known) for source in batch]
+                    events = [normalise(source, selection.rules) for source in batch if selection.recorded(source)]
+                    left_out += len(batch) - len(events)
                     if not writer.put(Batch(events, "import", cluster)):
                         break  # the writer gave up; closing it says why
     except errors.InvalidArgument as error:
@@ -53,6 +61,7 @@ def import_files(
     finally:
         writer.close()
     tally = writer.tally
+    tally.left_out = left_out
     recorded = tally.added + tally.updated + tally.unchanged
     if failure and (recorded or not failure.details):  # else it tells itself what to do
         kept = f"the {recorded} events before this place are recorded; import the whole file to complete it"

@@ -4,17 +4,17 @@ Fields of core/v1: https://kubernetes.io/docs/reference/kubernetes-api/cluster-r
 leaves out or gets wrong, the event is recorded; what is not known is None.
 """
 
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
 from kube9 import redact
 from kube9.fields import NAME_LENGTH, as_map, as_name, as_text, as_time, as_word
 from kube9.model import DESCRIPTION_LENGTH, TITLE_LENGTH, Event, cut
-from kube9.rules import Rules
+from kube9.rules import LOOKED_AT, Rules
 
 EPOCH = "1970-01-01T00:00:00.000Z"  # for an event without any time: the same at each import
 FACT_LENGTH, WORD_LENGTH = 300, 128  # characters; all facts together stay under 10 KiB of UTF-8
-LOOKED_AT = 4096  # characters of a message that rules read
 MAX_COUNT = 2**53  # what every reader of JSON can hold
 
 
@@ -28,12 +28,12 @@ def normalise(source: dict[str, Any], rules: Rules) -> Event:
 
     kind, reason = as_word(involved.get("kind")), as_word(get("reason"))
     message = redact.text(as_text(get("message")) or as_text(get("note")) or "")
-    matcher, facts = rules.match(reason, kind, message[:LOOKED_AT])
+    told = rules.match(reason, kind, message[:LOOKED_AT])
 
     type_name = as_word(get("type"))
     usual = rules.severities.get(type_name or "Normal", "warning")
-    severity = (matcher and matcher.severity) or usual
-    details = _details(source, involved, facts)
+    severity = told.severity or usual
+    details = _details(source, involved, told.facts)
     if type_name and (severity != usual or type_name not in rules.severities):
         details["type"] = cut(type_name, WORD_LENGTH)  # elsewhere the severity tells it
 
@@ -55,7 +55,7 @@ def normalise(source: dict[str, Any], rules: Rules) -> Event:
         last_seen_at=last_seen_at,
         count=max(_count(get("count")), _count(get("deprecatedCount")), _count(series.get("count"))),
         severity=severity,
-        title=cut((matcher and matcher.title) or _title(kind, reason, message), TITLE_LENGTH),
+        title=cut(told.title or _title(kind, reason, message), TITLE_LENGTH),
         description=cut(message, DESCRIPTION_LENGTH) or None,
         object_kind=kind,
         object_namespace=None if kind in rules.cluster_scoped else as_word(involved.get("namespace")),
@@ -74,7 +74,7 @@ def _title(kind: str | None, reason: str | None, message: str) -> str:
     return message.strip().partition("\n")[0] or kind or "Event"
 
 
-def _details(source: dict[str, Any], involved: dict[str, Any], facts: dict[str, str]) -> dict[str, Any]:
+def _details(source: dict[str, Any], involved: dict[str, Any], facts: Mapping[str, str]) -> dict[str, Any]:
     """What is worth keeping and stands in no column."""
     details: dict[str, Any] = {name: cut(value, FACT_LENGTH) for name, value in facts.items()} if facts else {}
     path = as_word(involved.get("fieldPath"))

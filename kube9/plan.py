@@ -155,15 +155,17 @@ def joined(built_in: Plan, own: Plan) -> Plan:
     return {**built_in, **parts, "problems": own["problems"]}
 
 
-def own_files() -> tuple[dict[str, bytes], list[str]]:
-    """The user's files of queries, and what is wrong with those that cannot be read.
+def own_files(variable: str = OWN) -> tuple[dict[str, bytes], list[str]]:
+    """The user's files of queries (or of what else a variable is for), and what is wrong with those that cannot be read.
 
-    KUBE9_QUERIES names a file or a directory; of a directory all that ends in .yaml or .yml and is not hidden, as a
-    mounted ConfigMap has them.
+    The variable of the environment names a file or a directory; of a directory all that ends in .yaml or .yml and is not
+    hidden, as a mounted ConfigMap has them. There are none where it is not set.
     """
-    place = os.environ.get(OWN, "")
+    place = os.environ.get(variable, "")
     found: dict[str, bytes] = {}
     problems: list[str] = []
+    if not place:
+        return found, problems
     try:
         paths = [place]
         if os.path.isdir(place):
