@@ -16,12 +16,12 @@ Human = Annotated[Literal["text", "json"], Parameter(name=["--format", "-o"], he
 Record = Literal["default", "all"]
 
 
-def _whole(_: Any, text: str) -> list[str]:
+def _whole(_: Any, text: str, **__: Any) -> list[str]:
     return [text]  # a reason may have spaces in it; commas part them
 
 
 def _option(name: str, about: str, env_var: str | None = None) -> Parameter:
-    return Parameter(name=name, help=about, env_var=env_var, env_var_split=_whole)
+    return Parameter(name=name, help=about, env_var=env_var, env_var_split=_whole, negative=())
 
 
 RECORD = "what to record: default, as docs/reasons.md says, or all"

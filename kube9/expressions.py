@@ -42,7 +42,8 @@ def _sequence(parts: Any, length: int) -> _Cost:
 def _part(kind: Any, given: Any, length: int) -> _Cost:
     if kind in (op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT):
         least, most, body = given
-        return _repeat(_sequence(body, length), int(least), min(int(most), length), kind is op.POSSESSIVE_REPEAT)
+        fit = length // max(1, body.getwidth()[0])  # more of them do not fit into the text
+        return _repeat(_sequence(body, length), int(least), min(int(most), fit), kind is op.POSSESSIVE_REPEAT)
     if kind is op.SUBPATTERN:
         return _sequence(given[-1], length)
     if kind is op.ATOMIC_GROUP:

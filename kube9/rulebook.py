@@ -28,7 +28,7 @@ PAGE = f"""\
   object, and what they break is told by warnings. Name the reasons that matter to you, or record everything.
 
 Of {COUNTED["events"]:,} events in public dumps {COUNTED["normal"]:,} are `Normal`; of these {COUNTED["normal and recorded"]:,}
-({COUNTED["normal and recorded"] / COUNTED["normal"]:.0%}) are recorded, and all {COUNTED["events"] - COUNTED["normal"]:,} others.
+({COUNTED["normal and recorded"] / COUNTED["normal"]:.0%}) are recorded, and all the others.
 
 | option of `kube9 serve` | environment | meaning |
 | --- | --- | --- |

@@ -67,7 +67,7 @@ class Rule(Record):
     title: Annotated[str, pydantic.StringConstraints(min_length=1, max_length=TITLE_LENGTH)] | None = None
     severity: Severity | None = None
     extract: list[Extract] = []
-    record: bool | None = None
+    record: pydantic.StrictBool | None = None
     why: str = ""
 
     @pydantic.model_validator(mode="after")
