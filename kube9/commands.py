@@ -201,7 +201,7 @@ def try_rules(
     record: ServeRecord = "default",
     record_reason: ServeAdd = None,
     skip_reason: ServeSkip = None,
-    format: Annotated[Literal["json", "text"], Parameter(name=["--format", "-o"], help="how the result is written")] = "json",
+    format: Annotated[Literal["text", "json"], Parameter(name=["--format", "-o"], help="how the result is written")] = "json",
 ) -> int:
     """Show what would be stored of events: whether they are recorded and why, by which rule, and the row.
 

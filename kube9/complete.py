@@ -129,7 +129,7 @@ FIXED: "dict[str, Plan]" = {
         "params": {
             "file": plan.param("file", doc="Event objects, as `kubectl get events -o json` writes them"),
             **_SELECT,
-            "format": plan.param("string", flags=["--format", "-o"], doc="how the result is written", choices=["json", "text"]),
+            "format": plan.param("string", flags=["--format", "-o"], doc="how the result is written", choices=["text", "json"]),
         },
     },
     "rules show": {

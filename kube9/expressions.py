@@ -5,6 +5,7 @@ as `(a+)+b`. Its parser (which Python gives no promise about, but has had since 
 follows a bound on the steps over a text of a given length. The bound errs on the side of more.
 """
 
+import re
 import re._constants as op  # type: ignore[import-not-found]
 import re._parser as parser  # type: ignore[import-not-found]
 from math import inf
@@ -25,8 +26,9 @@ def steps(expression: str, length: int) -> float:
 
     Raises re.error for what is no regular expression.
     """
-    parsed = list(parser.parse(expression))
-    anchored = bool(parsed) and parsed[0][0] is op.AT and parsed[0][1] in BEGINNINGS
+    parsed = parser.parse(expression)
+    first = parsed[0] if len(parsed) else None
+    anchored = first is not None and first[0] is op.AT and first[1] in BEGINNINGS and not parsed.state.flags & re.MULTILINE
     return _sequence(parsed, length).steps * (1 if anchored else length)
 
 

@@ -23,12 +23,12 @@ PAGE = f"""\
 - Every event whose type is not `Normal`, whatever its reason: warnings, and what has another type or none.
 - Of the `Normal` ones those that change what runs, or tell where it ran and how it ended: **yes** in the table below. A pod's
   start is one row (`Scheduled`) and not five: `Pulling`, `Pulled`, `Created` and `Started` follow within seconds when all is
-  well, and are nearly half of all normal events; when it is not, the failure is a warning.
+  well, and are two fifths of all normal events; when it is not, the failure is a warning.
 - No `Normal` event with a reason that is not in the table. Controllers of all kinds write one each time they look at an
   object, and what they break is told by warnings. Name the reasons that matter to you, or record everything.
 
-Of {COUNTED["events"]:,} events in public dumps {COUNTED["normal"]:,} are `Normal`; of these {COUNTED["normal and recorded"]:,}
-({COUNTED["normal and recorded"] / COUNTED["normal"]:.0%}) are recorded, and all the others.
+Of {COUNTED["events"]:,} events in public dumps {COUNTED["normal"]:,} are of type `Normal`. Recorded are
+{COUNTED["normal and recorded"]:,} of these ({COUNTED["normal and recorded"] / COUNTED["normal"]:.0%}), and all others.
 
 | option of `kube9 serve` | environment | meaning |
 | --- | --- | --- |

@@ -48,6 +48,12 @@ def _reads(text: str) -> str:
     return text
 
 
+def _few(rules: "list[Rule]") -> "list[Rule]":
+    if len(rules) > MOST_RULES:
+        raise ValueError(f"at most {MOST_RULES} rules are read, not {len(rules)}")
+    return rules
+
+
 def _list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -88,7 +94,7 @@ class RulesFile(Record):
     version: Literal[1]
     severities: dict[Word, Severity] = {}
     cluster_scoped: list[Word] = []
-    rules: Annotated[list[Rule], pydantic.Field(max_length=MOST_RULES)] = []
+    rules: Annotated[list[Rule], pydantic.AfterValidator(_few)] = []
 
 
 class Match(NamedTuple):
