@@ -4,18 +4,26 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from kube9 import dump, errors, rules
 from kube9.model import Batch
 from kube9.normalise import normalise
 from kube9.selection import Selection
-from kube9.upsert import Tally
 from kube9.writer import Writer
 
 BATCH = 500  # events in one transaction
 STDIN = ("-", "/dev/stdin")
 PATIENCE_S = 30.0  # with a disk that is full or a database that is locked
+
+
+class Imported(NamedTuple):
+    """How many events of the files were added, updated, stored already, and left out by the selection."""
+
+    added: int
+    updated: int
+    unchanged: int
+    left_out: int
 
 
 def import_files(
@@ -24,7 +32,7 @@ def import_files(
     cluster: str | None = None,
     progress: Callable[[int], None] = lambda _: None,
     selection: Selection | None = None,
-) -> Tally:
+) -> Imported:
     """Record the events of files; importing again adds nothing.
 
     Args:
@@ -34,7 +42,7 @@ def import_files(
         progress: called with the bytes of each part read.
         selection: which events to record, and the rules; all of them by kube9's own rules when there is none.
 
-    Returns: how many events were added, updated and unchanged, and how many were left out.
+    Returns: how many events were added, updated, unchanged and left out.
 
     Raises:
         InvalidArgument: a file cannot be read, is cut or is no dump; `details` says how many events were recorded.
@@ -61,14 +69,13 @@ def import_files(
     finally:
         writer.close()
     tally = writer.tally
-    tally.left_out = left_out
     recorded = tally.added + tally.updated + tally.unchanged
     if failure and (recorded or not failure.details):  # else it tells itself what to do
         kept = f"the {recorded} events before this place are recorded; import the whole file to complete it"
         failure = errors.InvalidArgument(failure.message, f"{failure.details}\n{kept}".strip())
     if failure:
         raise failure
-    return tally
+    return Imported(tally.added, tally.updated, tally.unchanged, left_out)
 
 
 def _batches(objects: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
