@@ -63,7 +63,7 @@ def _part(kind: Any, given: Any, length: int) -> _Cost:
 
 def _either(bodies: Any, length: int) -> _Cost:
     costs = [_sequence(body, length) for body in bodies]
-    return _Cost(sum(cost.ways for cost in costs), sum(cost.steps for cost in costs))
+    return _Cost(sum(cost.ways for cost in costs), sum(max(1.0, cost.steps) for cost in costs))
 
 
 def _repeat(body: _Cost, least: int, most: int, possessive: bool) -> _Cost:

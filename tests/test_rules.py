@@ -542,6 +542,7 @@ def test_every_mistake_of_a_file_comes_at_once_in_its_order() -> None:
         r"^(?:.*,){9}x",
         r"(a)?\1*\1*x",
         r"(?m)^.*a.*b",
+        r"(?:|){40}x",
     ],
 )
 def test_an_expression_that_can_take_too_long_is_refused(hanging: str) -> None:
@@ -557,7 +558,7 @@ def test_an_expression_that_cannot_is_taken(quick: str) -> None:
     assert expressions.steps(quick, LOOKED_AT) <= MOST_STEPS
 
 
-PIECES = st.sampled_from(["a", "b", ".", "[ab]", "(?:a|b)", "(?:a|ab)", "(a)", "^", "$", r"\w"])
+PIECES = st.sampled_from(["a", "b", ".", "[ab]", "(?:a|b)", "(?:a|ab)", "(?:|a)", "(?:|)", "(a)", "^", "$", r"\w"])
 REPEATS = st.sampled_from(["", "", "*", "+", "?", "*?", "*+", "{0,9}", "{2,3}", "++"])
 
 
