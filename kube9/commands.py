@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter, validators
 
-from kube9 import errors, fresh, logs, plan, render, store
+from kube9 import errors, fresh, logs, plan, render, store, times
 
 STDIN = "/dev/stdin"  # what - stands for; cyclopts would take a lone dash for an option
 Database = Annotated[str | None, Parameter(help=plan.OPTIONS["db"]["doc"])]
@@ -49,6 +49,9 @@ def serve(
             validator=validators.Number(gte=0, lte=65535),
         ),
     ] = 8080,
+    event_ttl: Annotated[
+        str, Parameter(help="how long the API server keeps events (its --event-ttl)", env_var="KUBE9_EVENT_TTL")
+    ] = "1h",
     record: ServeRecord = "default",
     record_reason: ServeAdd = None,
     skip_reason: ServeSkip = None,
@@ -58,7 +61,17 @@ def serve(
     from kube9 import apiserver, selection, serve  # the kubernetes client: 210 ms
 
     chosen = selection.select(everything=record == "all", add=record_reason, skip=skip_reason)
-    return 1 if serve.serve(store.database_path(db), apiserver.connect(kubeconfig, context), chosen, health_port) else 0
+    api, path = apiserver.connect(kubeconfig, context), store.database_path(db)
+    return (
+        1 if serve.serve(path, api, chosen, health_port=health_port, event_ttl_ms=_duration_ms("--event-ttl", event_ttl)) else 0
+    )
+
+
+def _duration_ms(flag: str, text: str) -> int:
+    try:
+        return times.duration_ms(text)
+    except ValueError as error:
+        raise errors.InvalidArgument(f"{flag}: {text!r} is {error}", "give it as the API server's own flag has it") from None
 
 
 def import_files(

@@ -74,6 +74,9 @@ FIXED: "dict[str, Plan]" = {
             "health_port": plan.param(
                 "string", flags=["--health-port"], doc="where /metrics, /healthz, /readyz and /livez are; 0: nowhere"
             ),
+            "event_ttl": plan.param(
+                "string", flags=["--event-ttl"], doc="how long the API server keeps events (its --event-ttl)"
+            ),
             **_SELECT,
         },
     },

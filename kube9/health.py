@@ -106,6 +106,7 @@ class Facts(NamedTuple):
     queue_size: int
     queue_capacity: int
     stopping: bool = False
+    left_out: Sequence[str] = ()  # what of the configuration is not used, because it is wrong
 
 
 class Health(NamedTuple):
@@ -133,7 +134,7 @@ def judge(facts: Facts, now_ms: int) -> Health:
         if not current or watch.problem:
             (lesser if current or watch.resource != NEEDED else blocking).append(_of_watch(watch))
     state = "unhealthy" if lasting else "degraded" if blocking or lesser else "healthy"
-    return Health(state, not lasting and not blocking, lasting + blocking + lesser)
+    return Health(state, not lasting and not blocking, [*lasting, *blocking, *lesser, *facts.left_out])
 
 
 def is_well(database: Database, now_ms: int) -> bool:

@@ -30,6 +30,9 @@ FOLD = "DELETE FROM occurrences WHERE event_id = ? AND to_at < ?"
 FOLDED = "INSERT INTO occurrences (event_id, from_at, to_at, count) VALUES (?, ?, ?, ?)"
 
 
+FOLDED_AT_ONCE = 500
+
+
 class Change(NamedTuple):
     """An update of an event: when it was last seen before and how often, and now."""
 
@@ -56,16 +59,18 @@ def record(connection: sqlite3.Connection, changes: list[Change]) -> None:
             connection.execute(FORGET, (change.event_id,))
 
 
-def fold(connection: sqlite3.Connection, before: str, most: int = 500) -> int:
-    """Make one row of those of an event that ended before a time, for so many events. Returns for how many."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        old = connection.execute(OLD, (before, most)).fetchall()
-        connection.executemany(FOLD, [(event_id, before) for event_id, *_ in old])
-        connection.executemany(FOLDED, old)
-        connection.execute("COMMIT")
-        return len(old)
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+def fold(connection: sqlite3.Connection, before: str) -> None:
+    """Make one row of those of an event that ended before a time, for a few hundred events in a transaction."""
+    while True:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            old = connection.execute(OLD, (before, FOLDED_AT_ONCE)).fetchall()
+            connection.executemany(FOLD, [(event_id, before) for event_id, *_ in old])
+            connection.executemany(FOLDED, old)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        if len(old) < FOLDED_AT_ONCE:
+            return

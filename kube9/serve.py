@@ -1,54 +1,46 @@
-"""`kube9 serve`: watch -> queue -> writer, until it is told to stop."""
+"""`kube9 serve`: the watches, the writer, and what tells how they are, until it is told to stop."""
 
-import json
 import logging
-import math
-import os
 import select
 import signal
 import socket
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 
-from kube9 import apiserver, errors, fresh, health, lock, metrics, migrations, probes, rules, store, times, watch, wire
-from kube9.backoff import Backoff
+from kube9 import apiserver, errors, fresh, heartbeat, lock, metrics, migrations, occurrences, probes, times, watch
 from kube9.clock import Clock
 from kube9.counts import Counts
-from kube9.health import Database, Facts, Watch
-from kube9.model import Batch, Position
-from kube9.normalise import normalise
+from kube9.health import Database, Facts
 from kube9.pulse import Pulse
-from kube9.version import __version__
+from kube9.resources import WATCHED, Resource
+from kube9.selection import Selection
+from kube9.watching import Watches
 from kube9.writer import CAPACITY, Chore, Writer
 
 log = logging.getLogger("kube9.serve")
 
-EVENTS = "/api/v1/events"
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 QUERIES_S = 60.0  # between two looks at the files of the user's own queries
 DRAIN_S = 4.0  # how long a stop may take to write what waits; with the rest it ends within 5 s
 BEAT_S = 10.0
-BEAT = """
-INSERT OR REPLACE INTO heartbeat (
-    id, beat_at, started_at, pid, version, health, queue_size, dropped_total, watch, problems)
-VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-POSITION = """
-SELECT resource_version, updated_at
-FROM watch_position
-JOIN clusters ON clusters.id = cluster_id
-WHERE uid = ? AND resource = 'events'
-"""
+FOLD_S = 3600.0
+OCCURRENCES_MS = 7 * times.DAY_MS  # older ones of an event become one
+EVENT_TTL_MS = 3_600_000  # https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/, --event-ttl
 
 
-def serve(database: str, api: apiserver.ApiServer, health_port: int) -> int:
+def serve(
+    database: str, api: apiserver.ApiServer, selection: Selection, *, health_port: int, event_ttl_ms: int = EVENT_TTL_MS
+) -> int:
     """Record the cluster's events until SIGTERM or SIGINT. Returns how many events could not be written.
 
-    Probes are answered on `health_port`; 0 turns them off.
+    Args:
+        database: the database file.
+        api: the API server.
+        selection: which events to record, and the rules.
+        health_port: where the probes are answered; 0 turns them off.
+        event_ttl_ms: how long the API server keeps an event.
 
     Raises:
         FailedPrecondition: another `serve` holds the database, or a newer kube9 made it.
@@ -60,7 +52,10 @@ def serve(database: str, api: apiserver.ApiServer, health_port: int) -> int:
         before, after = migrations.migrate(database)
         if before != after:
             log.info("database %s: %s at schema version %d", "migrated" if before else "initialised", database, after)
-        recorder = Recorder(database, api, health_port)
+        for problem in selection.rules.problems:
+            log.warning("rules left out: %s", problem)
+        settings = watch.Settings(event_ttl_ms=event_ttl_ms)
+        recorder = Recorder(database, api, selection, health_port=health_port, settings=settings)
         recorder.start()
         log.info("recording the events of %s into %s", api.host, database)
         looked_at = 0.0
@@ -73,123 +68,96 @@ def serve(database: str, api: apiserver.ApiServer, health_port: int) -> int:
 
 
 class Recorder:
-    """The watch in one thread, the writer in another, and what the heartbeat tells of both."""
+    """The watches, the writer, the heartbeat and the probes of one database.
 
-    def __init__(self, database: str, api: apiserver.ApiServer, health_port: int) -> None:
-        self._database, self._api = database, api
-        self._rules, self._watched, self._clock = rules.built_in(), Watch("events"), Clock()
-        self._started_at = times.iso(times.now_ms())
-        self._stopping = threading.Event()
-        self._failure: Exception | None = None
-        self._counts = Counts()
+    Args:
+        database: the database file, at the newest schema.
+        api: the API server.
+        selection: which events to record, and the rules.
+        health_port: where the probes are answered; 0 turns them off.
+        watched: the resources beside events whose changes are recorded.
+        clock: the time and the waits of the watches.
+        settings: of the watches.
+    """
+
+    def __init__(
+        self,
+        database: str,
+        api: apiserver.ApiServer,
+        selection: Selection,
+        *,
+        health_port: int = 0,
+        watched: Sequence[Resource] = WATCHED,
+        clock: Clock | None = None,
+        settings: watch.Settings | None = None,
+    ) -> None:
+        self._clock, self._counts = clock or Clock(), Counts()
+        self._started_at = self._clock.now()
+        self._problems = selection.rules.problems
         self._pulse = Pulse(database, self._counts)
         self._heartbeat = Chore("the heartbeat", BEAT_S, self._beat)
-        self._writer = Writer(database, chores=[self._heartbeat], counts=self._counts)
-        self._loops = [self._writer.loop, self._watched.loop]
+        self._writer = Writer(
+            database,
+            chores=[self._heartbeat, Chore("the fold of old occurrences", FOLD_S, self._fold)],
+            event_ttl_ms=settings.event_ttl_ms if settings else EVENT_TTL_MS,
+            counts=self._counts,
+        )
+        self._watches = Watches(
+            database,
+            api,
+            self._writer,
+            selection,
+            told=lambda: self._writer.hurry(self._heartbeat),
+            watched=watched,
+            counts=self._counts,
+            clock=self._clock,
+            settings=settings,
+        )
+        self._loops = [self._writer.loop, *(state.loop for state in self._watches.states)]
         self._probes = self._listen(health_port) if health_port else None
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def start(self) -> None:
         """Begin to record."""
         self._writer.start()
-        self._thread.start()
+        self._watches.start()
         if self._probes:
             self._probes.start()
 
     def alive(self) -> bool:
-        """Whether both threads do their work."""
-        return not self._failure and not self._writer.dead
+        """Whether all threads do their work."""
+        return not self._watches.failure and not self._writer.dead
 
     def stop(self) -> int:
-        """End the watch, write what waits, close. Returns how many events could not be written; raises Internal."""
+        """End the watches, write what waits, close. Returns how many events could not be written; raises Internal."""
         log.info("stopping: %d events wait to be written", self._writer.queue_size)
-        self._stopping.set()
-        self._clock.stop()
-        self._api.stop()
+        self._watches.stop()
         left = self._writer.close(DRAIN_S)
         if self._probes:
             self._probes.stop()
         tally = self._writer.tally
         log.info("stopped: %d events added, %d updated, %d not written", tally.added, tally.updated, left)
-        if self._failure:
-            raise errors.Internal("the watch failed", f"{self._failure!r}; the log says where") from self._failure
+        if self._watches.failure:
+            failure = self._watches.failure
+            raise errors.Internal("a watch failed", f"{failure!r}; the log says where") from failure
         return left
 
-    def _run(self) -> None:
-        try:
-            self._record()
-        except Exception as error:
-            log.critical("the watch failed", exc_info=True)
-            self._failure = error
-
-    def _record(self) -> None:
-        """The way of an event: a line of the watch, normalised, into the queue together with its position."""
-        cluster = self._cluster_uid()
-        if cluster is None:
-            return
-        watched, start = self._watched, watch.Start(*self._start(cluster))
-        pages = watch.list_then_watch(
-            self._api, EVENTS, wire.EVENTS, watched, start=start, clock=self._clock, verify=partial(self._verify, cluster)
-        )
-        for page in pages:
-            started = time.perf_counter()
-            events = [normalise(source, self._rules) for source in page.objects]
-            self._counts.processing.observe(time.perf_counter() - started)
-            position = Position("events", page.resource_version) if page.resource_version else None
-            watched.loop.turn(math.inf)  # a full queue waits for the database
-            if self._stopping.is_set() or not self._writer.put(Batch(events, "watch", cluster, position)):
-                return
-            watched.loop.turn()
-            if events:
-                watched.last_event_at = max(event.last_seen_at for event in events)
-            if page.cause or page.last:
-                self._writer.hurry(self._heartbeat)
-
-    def _verify(self, cluster: str) -> None:
-        found = self._api.cluster_uid()
-        if found != cluster:
-            raise watch.AnotherCluster(f"the cluster is {found} now, and was {cluster}")
-
-    def _cluster_uid(self) -> str | None:
-        backoff = Backoff(watch.Settings().first_delay_s, watch.Settings().longest_delay_s)
-        while True:
-            try:
-                return self._api.cluster_uid()
-            except (apiserver.Refused, apiserver.Unreachable) as failure:
-                delay = backoff.delay_s()
-                log.warning("%s; trying again in %.0f s", apiserver.explain(failure), delay)
-                self._watched.failed("unreachable", str(apiserver.explain(failure)))
-            self._watched.loop.turn(delay)
-            if not self._clock.wait(delay):
-                return None
-
-    def _start(self, cluster: str) -> tuple[str | None, str | None]:
-        """Where the watch of this cluster's events stood when it was last written, and when that was."""
-        with self._counts.query(), store.open_reader(self._database) as reader:
-            found = reader.connection.execute(POSITION, (cluster,)).fetchone()
-        return found or (None, None)
-
     def _beat(self, connection: sqlite3.Connection) -> None:
-        now_ms = times.now_ms()
-        at = times.iso(now_ms)
-        facts = self._facts(Database(last_commit_at=at))  # whoever reads this row knows that it was committed
-        verdict = health.judge(facts, now_ms)
-        watches = {watch.resource: health.report(watch, now_ms) for watch in facts.watches}
-        row = (
-            at, self._started_at, os.getpid(), __version__, verdict.state, facts.queue_size, self._counts.dropped_total,
-            json.dumps(watches), json.dumps(verdict.problems),
-        )  # fmt: skip
-        connection.execute(BEAT, row)
+        facts = self._facts(Database())
+        heartbeat.write(connection, facts, dropped=self._counts.dropped_total, now_ms=times.now_ms())
+
+    def _fold(self, connection: sqlite3.Connection) -> None:
+        occurrences.fold(connection, times.iso(self._clock.now_ms() - OCCURRENCES_MS))
 
     def _facts(self, database: Database) -> Facts:
         return Facts(
             started_at=self._started_at,
-            watches=[self._watched],
+            watches=self._watches.states,
             loops=self._loops,
             database=database,
             queue_size=self._writer.queue_size,
             queue_capacity=CAPACITY,
-            stopping=self._stopping.is_set(),
+            stopping=self._clock.stopped,
+            left_out=self._problems,
         )
 
     def _listen(self, port: int) -> probes.Server:

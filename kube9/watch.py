@@ -295,7 +295,7 @@ class _Loop:
 
     def _wait_after(self, failure: Expired | Refused | Unreachable) -> None:
         """Count what went wrong, say it unless it was said a moment ago, and wait."""
-        reason = _reason(failure)
+        reason = reason_of(failure)
         if isinstance(failure, Expired):
             self.version, problem = None, f"{failure}; it is listed again"
             self.state.failed(reason, connected=True)
@@ -321,8 +321,8 @@ class _Loop:
             self.clock.wait(seconds)
 
 
-def _reason(failure: Expired | Refused | Unreachable) -> str:
-    """Of health.REASONS."""
+def reason_of(failure: Expired | Refused | Unreachable) -> str:
+    """Which of health.REASONS a failure is."""
     if isinstance(failure, Expired):
         return failure.reason
     if isinstance(failure, Refused):

@@ -1,0 +1,194 @@
+"""The watches of a recorder: each resource in a thread of its own, all of them into one writer.
+
+events    page -> selection, normalise -> Batch: events, position, proof
+objects   page -> reduce               -> Batch: objects, position, proof    (what changed is derived by the writer)
+"""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from kube9 import apiserver, health, resources, store, watch, wire
+from kube9.backoff import Backoff
+from kube9.clock import Clock
+from kube9.counts import Counts
+from kube9.model import Batch, Event, Objects, Position, Proof
+from kube9.normalise import normalise
+from kube9.resources import Resource
+from kube9.selection import Selection
+from kube9.writer import Writer
+
+log = logging.getLogger("kube9.watching")
+
+EVENTS, EVENTS_PATH = "events", "/api/v1/events"
+# An object stays until it is deleted: whatever a list names tells what became of it since.
+FOR_EVER_MS = 10 * 365 * 86_400_000
+BOOKMARKS_S = 75.0  # servers send one a minute for all resources but events
+START = """
+SELECT
+    (SELECT resource_version FROM watch_position WHERE cluster_id = clusters.id AND resource = :resource),
+    (SELECT max(to_at) FROM coverage WHERE cluster_id = clusters.id AND resource = :resource)
+FROM clusters
+WHERE uid = :cluster
+"""
+
+
+class Watches:
+    """The threads that watch a cluster.
+
+    Args:
+        database: the database file, where it is looked up how far each resource has been read.
+        api: the API server.
+        writer: takes what is seen.
+        selection: which events are recorded, and the rules.
+        told: called when a watch begins to work or fails, with its resource.
+        watched: the resources beside events whose changes are recorded.
+        counts: where to count what is read.
+        clock: the time and the waits; stopping it ends the watches.
+        settings: of the watch of events; that of objects differs where objects do.
+    """
+
+    def __init__(
+        self,
+        database: str,
+        api: apiserver.ApiServer,
+        writer: Writer,
+        selection: Selection,
+        *,
+        told: Callable[[], None] = lambda: None,
+        watched: Sequence[Resource] = resources.WATCHED,
+        counts: Counts | None = None,
+        clock: Clock | None = None,
+        settings: watch.Settings | None = None,
+    ) -> None:
+        self._database, self._api, self._writer, self._selection = database, api, writer, selection
+        self._told, self._counts, self._clock = told, counts or Counts(), clock or Clock()
+        self._settings = settings or watch.Settings()
+        self.failure: Exception | None = None  # a mistake of ours that ended a thread
+        self.states = [health.Watch(EVENTS), *(health.Watch(resource.name) for resource in watched)]
+        events, *objects = self.states
+        self._threads = [self._thread(events, partial(self._follow_events, events))]
+        for state, resource in zip(objects, watched, strict=True):
+            self._threads.append(self._thread(state, partial(self._follow_objects, state, resource)))
+
+    def start(self) -> None:
+        """Begin to watch."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End the watches; what they read is in the writer's queue."""
+        self._clock.stop()
+        self._api.stop()
+
+    def _thread(self, state: health.Watch, follow: Callable[[], None]) -> threading.Thread:
+        def run() -> None:
+            try:
+                follow()
+            except Exception as error:
+                log.critical("the watch of %s failed", state.resource, exc_info=True)
+                self.failure = error
+
+        return threading.Thread(target=run, name=f"watch {state.resource}", daemon=True)
+
+    def _follow_events(self, state: health.Watch) -> None:
+        def batch(cluster: str, page: watch.Page) -> Batch:
+            return Batch(self._events(state, page.objects), "watch", cluster, _position(state, page), _proof(state, page))
+
+        self._follow(state, EVENTS_PATH, wire.EVENTS, batch, self._settings)
+
+    def _events(self, state: health.Watch, sources: list[Any]) -> list[Event]:
+        """The way of an event: from an object of the API server to a row."""
+        started, selection = time.perf_counter(), self._selection
+        events = [normalise(source, selection.rules) for source in sources if selection.recorded(source)]
+        self._counts.processing.observe(time.perf_counter() - started)
+        if events:
+            state.last_event_at = max(state.last_event_at or "", max(event.last_seen_at for event in events))
+        return events
+
+    def _follow_objects(self, state: health.Watch, resource: Resource) -> None:
+        def batch(cluster: str, page: watch.Page) -> Batch:
+            seen = resource.seen(page.objects, page.deleted)
+            objects = Objects(resource.name, seen, page.at, page.listed, page.last)
+            return Batch([], "watch", cluster, _position(state, page), _proof(state, page), objects)
+
+        silence_s = max(self._settings.silence_s, BOOKMARKS_S)
+        settings = self._settings._replace(event_ttl_ms=FOR_EVER_MS, page_size=resources.PAGE_SIZE, silence_s=silence_s)
+        self._follow(state, resource.path(), resource.wire, batch, settings, metadata_only=resource.metadata_only)
+
+    def _follow(
+        self,
+        state: health.Watch,
+        path: str,
+        reads: wire.Wire,
+        batch: Callable[[str, watch.Page], Batch],
+        settings: watch.Settings,
+        *,
+        metadata_only: bool = False,
+    ) -> None:
+        """Watch a resource without end: in one cluster, and in the next when there is another at its address."""
+        while (cluster := self._cluster(state)) is not None:
+            pages = watch.list_then_watch(
+                self._api,
+                path,
+                reads,
+                state,
+                start=self._start(cluster, state.resource),
+                clock=self._clock,
+                verify=partial(self._verify, cluster),
+                settings=settings,
+                metadata_only=metadata_only,
+            )
+            try:
+                for page in pages:
+                    found = batch(cluster, page)
+                    state.loop.turn(math.inf)  # a full queue waits for the database
+                    if self._clock.stopped or not self._writer.put(found):
+                        return
+                    state.loop.turn()
+                    if page.cause or page.last:
+                        self._told()
+            except watch.AnotherCluster as reason:
+                log.warning("%s: %s; it is recorded as another cluster", state.resource, reason)
+
+    def _cluster(self, state: health.Watch) -> str | None:
+        """The uid of the cluster; None once stopped."""
+        backoff = Backoff(self._settings.first_delay_s, self._settings.longest_delay_s)
+        while not self._clock.stopped:
+            try:
+                return self._api.cluster_uid()
+            except (apiserver.Refused, apiserver.Unreachable) as failure:
+                wait_s = backoff.delay_s(asked_s=failure.retry_after_s if isinstance(failure, apiserver.Refused) else 0.0)
+                problem = str(apiserver.explain(failure))
+                state.failed(watch.reason_of(failure), problem)
+                log.warning("%s: %s; trying again in %.0f s", state.resource, problem, wait_s)
+            state.loop.turn(wait_s)
+            self._clock.wait(wait_s)
+        return None
+
+    def _verify(self, cluster: str) -> None:
+        found = self._api.cluster_uid()
+        if found != cluster:
+            raise watch.AnotherCluster(f"the cluster at {self._api.host} is {found} now, and was {cluster}")
+
+    def _start(self, cluster: str, resource: str) -> watch.Start:
+        """Where the watch of a resource stood when it was last written."""
+        with self._counts.query(), store.open_reader(self._database) as reader:
+            found = reader.connection.execute(START, {"cluster": cluster, "resource": resource}).fetchone()
+        return watch.Start(*found) if found else watch.Start()
+
+
+def _position(state: health.Watch, page: watch.Page) -> Position | None:
+    return Position(state.resource, page.resource_version) if page.resource_version else None
+
+
+def _proof(state: health.Watch, page: watch.Page) -> Proof | None:
+    """What a page proves. A first list of objects tells nothing of what happened before it."""
+    if page.listed and not page.last:
+        return None
+    known = state.resource == EVENTS or page.cause != "before_first_recording"
+    return Proof(state.resource, page.at, page.cause, page.recovered_from if known else None)
