@@ -38,7 +38,7 @@ def _sequence(parts: Any, length: int) -> _Cost:
         cost = _part(kind, given, length)
         steps += ways * cost.steps
         ways *= cost.ways
-    return _Cost(ways, steps)
+    return _Cost(ways, max(1.0, steps))  # even nothing is a step: without ends times nothing would be no number
 
 
 def _part(kind: Any, given: Any, length: int) -> _Cost:
@@ -63,10 +63,12 @@ def _part(kind: Any, given: Any, length: int) -> _Cost:
 
 def _either(bodies: Any, length: int) -> _Cost:
     costs = [_sequence(body, length) for body in bodies]
-    return _Cost(sum(cost.ways for cost in costs), sum(max(1.0, cost.steps) for cost in costs))
+    return _Cost(sum(cost.ways for cost in costs), sum(cost.steps for cost in costs))
 
 
 def _repeat(body: _Cost, least: int, most: int, possessive: bool) -> _Cost:
+    if most == 0:
+        return _Cost()
     if possessive:  # no time is ever gone back into
         return _Cost(1.0, most * body.steps)
     if body.ways == 1:

@@ -90,7 +90,7 @@ what is wrong, with line and column. What a row was first stored with stays: a r
 
 An expression that can take more steps, such as `(a+)+b` or `.*a.*b`, is refused; repeats that are possessive (`[^ ]*+`)
 or bounded (`.{{0,20}}`) take fewer, and so does one that begins with `^`. What is left: a message made for it can keep an
-expression busy for up to a second, so a rule is best bound to a `reason`, and its expression to a beginning.
+expression busy for up to two seconds, so a rule is best bound to a `reason`, and its expression to a beginning.
 
 ## The reasons
 

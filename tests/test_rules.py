@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -543,6 +544,7 @@ def test_every_mistake_of_a_file_comes_at_once_in_its_order() -> None:
         r"(a)?\1*\1*x",
         r"(?m)^.*a.*b",
         r"(?:|){40}x",
+        r"(?:(?:a*)*?()b|c)",
     ],
 )
 def test_an_expression_that_can_take_too_long_is_refused(hanging: str) -> None:
@@ -568,7 +570,8 @@ def test_what_is_taken_ends(parts: list[tuple[str, str]], around: str, end: str)
     expression = f"(?:{''.join(piece + repeat for piece, repeat in parts if piece not in '^$' or not repeat)}){around}{end}"
     if expressions.steps(expression, 400) <= 4 * 400**2:  # the same bound for a shorter text, so that the test is quick
         for text in ("a" * 400, "ab" * 200, "a" * 399 + "b", "a\n" * 200):
-            re.search(expression, text)  # one that grew like a power would not come back
+            with suppress(SystemError):  # a defect of `re`
+                re.search(expression, text)  # one that grew like a power would not come back
 
 
 # Nothing an event holds makes a rule fail.
@@ -580,6 +583,15 @@ JUNK = st.recursive(
     lambda part: st.lists(part, max_size=3) | st.dictionaries(ANY_TEXT, part, max_size=3),
     max_leaves=5,
 )
+
+
+def test_a_defect_of_the_library_of_expressions_is_no_end_of_recording(own) -> None:
+    expression = "(?>(?:(?>(?>a)(?:(a)|b)))++)"  # SystemError on "aaab", up to Python 3.11 at least
+    given = f"{{reason: A, message: '{expression}', severity: error}}"
+    known = own(f"version: 1\nrules:\n  - {given}\n  - {{reason: A, title: All the same}}\n")
+    assert known.problems == []
+    told = known.match("A", "Pod", "aaab")
+    assert told.severity == "error" or told.title == "All the same"
 
 
 @settings(max_examples=200, deadline=None)
