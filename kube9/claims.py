@@ -10,12 +10,12 @@ from kube9.change import Change, State
 from kube9.model import Event
 
 KIND, RESOURCE = "PersistentVolumeClaim", "persistentvolumeclaims"
-REASONS = ("FailedBinding", "ProvisioningFailed")
+REASONS = ("FailedBinding", "ProvisioningFailed", "VolumeMismatch")
 FIND = "SELECT state FROM watched_objects WHERE cluster_id = ? AND resource = ? AND namespace = ? AND name = ?"
 ROWS = """
 SELECT id, metadata
 FROM events
-WHERE object_kind = ? AND object_namespace = ? AND object_name = ? AND reason IN (?, ?) AND cluster_id = ?
+WHERE object_kind = ? AND object_namespace = ? AND object_name = ? AND reason IN (?, ?, ?) AND cluster_id = ?
 """
 SET = "UPDATE events SET metadata = ?, change_seq = ? WHERE id = ?"
 
