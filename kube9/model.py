@@ -105,6 +105,11 @@ class Batch(NamedTuple):
     proof: Proof | None = None
     objects: Objects | None = None
 
+    @property
+    def size(self) -> int:
+        """How many events and objects it holds."""
+        return len(self.events) + (len(self.objects.seen) if self.objects else 0)
+
 
 def event_id(created_at: str, namespace: str, name: str) -> str:
     """The id of an event of Kubernetes: `evt_YYYYMMDD_HHMMSS_xxxxxx`.

@@ -102,7 +102,7 @@ class Writer:
 
     @property
     def queue_size(self) -> int:
-        """How many events wait to be written."""
+        """How many events and objects wait to be written."""
         return self._size
 
     def put(self, batch: Batch) -> bool:
@@ -114,7 +114,7 @@ class Writer:
             if self._closing:
                 return False
             self._waiting.append((batch, ready_at))
-            self._size += len(batch.events)
+            self._size += batch.size
             self._changed.notify_all()
             return True
 
@@ -176,7 +176,7 @@ class Writer:
                 for batch, ready_at in taken:
                     self._counts.until_committed.observe(now - ready_at, len(batch.events))
                 with self._changed:
-                    self._size -= sum(len(batch.events) for batch, _ in taken)
+                    self._size -= sum(batch.size for batch, _ in taken)
                     self._changed.notify_all()
         for chore in self._chores:
             self._do(chore)
