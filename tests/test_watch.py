@@ -412,7 +412,7 @@ def test_a_right_that_is_taken_away_shows_and_heals(server: FaultyServer, watchi
 
 
 def test_silence_is_proven_by_a_small_list_and_watched_on(server: FaultyServer, watching) -> None:
-    running = watching()
+    running = watching(api=server.api(read_timeout_s=60.0))
     running.until(lambda: len(server.probes()) >= 3)
     proofs = [page for page in running.pages if not page.listed]
     assert len(server.lists()) == 1
