@@ -82,7 +82,7 @@ def test_a_token_and_a_certificate_that_were_exchanged(watching, api: Api, names
     request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=other"]
     subprocess.run([*request, "-keyout", tmp_path / "other.key", "-out", other], check=True, capture_output=True)
     ca = Path(os.environ["CLUSTER_DIR"]) / "pki" / "apiserver.crt"
-    api.make_event(namespace, "made")
+    api.make_event(namespace, "trusted")
     config.write_text(good.replace(str(ca), str(other)))
     running = watching(str(config))
     running.until(lambda: running.state.failures["unreachable"])
@@ -90,28 +90,28 @@ def test_a_token_and_a_certificate_that_were_exchanged(watching, api: Api, names
     config.write_text(good.replace("admin-token", "old-token"))
     running.until(lambda: running.state.failures["unauthorized"], seconds=30)
     config.write_text(good)
-    running.until(lambda: "made.17b2c4" in running.names(), seconds=30)
+    running.until(lambda: "trusted.17b2c4" in running.names(), seconds=30)
 
 
 @pytest.mark.scenario("REC-08")
 def test_lines_of_a_real_server(watching, api: Api, namespace: str) -> None:
     running = watching()
     running.until(lambda: running.state.last_list_at)
-    api.make_event(namespace, "web")
-    path = f"/api/v1/namespaces/{namespace}/events/web.17b2c4"
+    api.make_event(namespace, "changed")
+    path = f"/api/v1/namespaces/{namespace}/events/changed.17b2c4"
     api.request("PATCH", path, {"count": 5})
     api.request("DELETE", path)
     running.until(lambda: any(page.deleted for page in running.pages))
-    assert running.counts()["web.17b2c4"][1] == 5
+    assert running.counts()["changed.17b2c4"][1] == 5
     running.until(lambda: running.state.last_probe_at)
     assert running.state.failures == {}
 
 
 @pytest.mark.scenario("REC-28", "REC-33")
 def test_a_version_that_a_real_server_has_compacted(watching, api: Api, namespace: str) -> None:
-    api.make_event(namespace, "kept")
+    api.make_event(namespace, "not-compacted")
     running = watching(start=Start("1", "2026-01-01T00:00:00.000Z"), silence_s=10.0)
-    running.until(lambda: "kept.17b2c4" in running.names())
+    running.until(lambda: "not-compacted.17b2c4" in running.names())
     assert set(running.state.failures) <= {"expired"}  # a young cluster still has its first version
 
 
@@ -119,15 +119,15 @@ def test_a_version_that_a_real_server_has_compacted(watching, api: Api, namespac
 def test_a_real_server_that_is_killed(watching, api: Api, namespace: str) -> None:
     running = watching()
     running.until(lambda: running.state.last_list_at)
-    api.make_event(namespace, "before")
-    running.until(lambda: "before.17b2c4" in running.names())
+    api.make_event(namespace, "before-the-kill")
+    running.until(lambda: "before-the-kill.17b2c4" in running.names())
     kill("kube-apiserver")
     running.until(lambda: not running.state.connected)
     start("kube-apiserver")
     with closing(connect()) as again:
-        again.make_event(namespace, "after")
-    running.until(lambda: "after.17b2c4" in running.names(), seconds=60)
-    assert running.names().count("before.17b2c4") == 1 or "expired" in running.state.failures
+        again.make_event(namespace, "after-the-kill")
+    running.until(lambda: "after-the-kill.17b2c4" in running.names(), seconds=60)
+    assert running.names().count("before-the-kill.17b2c4") == 1 or "expired" in running.state.failures
     assert [cause for cause, _ in running.gaps()] == ["disconnected"]
 
 
