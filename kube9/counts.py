@@ -61,7 +61,7 @@ class Counts:
         self.queries = Histogram()  # of the recorder's own
         self.cleaned_at_s = 0.0  # when retention last ran, seconds since 1970; 0: never
         self.cleaned = 0  # events that it deleted then
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may record
 
     def committed(self, added: Mapping[tuple[str, str], int], updated: int = 0) -> None:
         """Count the rows that a transaction has added, by event type and severity, and updated."""

@@ -7,6 +7,15 @@ from kube9.model import Event
 
 Identity = tuple[str, str, str]  # namespace, name, created_at of the Event object
 
+FOUND = """
+SELECT
+    id, event_namespace, object_namespace,
+    coalesce(event_name, '/' || event_type || ' ' || title || ' ' || coalesce(description, '')),
+    object_name, created_at, cluster_id, last_seen_at, count
+FROM events
+WHERE id IN ({})
+"""
+
 
 class Row:
     """A stored or pending row: its identity and how new it is."""
@@ -31,20 +40,17 @@ def find(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Row]:
     there = [key for (key,) in connection.execute(f"SELECT id FROM events WHERE id IN ({marks})", ids)]
     if not there:
         return {}
-    rows = connection.execute(
-        "SELECT id, event_namespace, object_namespace, event_name, object_name, created_at, cluster_id, last_seen_at, count "
-        f"FROM events WHERE id IN ({', '.join('?' * len(there))})",
-        there,
-    )
+    rows = connection.execute(FOUND.format(", ".join("?" * len(there))), there)
     return {
-        key: Row(_identity(key, namespace, object_namespace, name, object_name, created_at), cluster_id, last_seen_at, count)
+        key: Row(_identity(namespace, object_namespace, name, object_name, created_at), cluster_id, last_seen_at, count)
         for key, namespace, object_namespace, name, object_name, created_at, cluster_id, last_seen_at, count in rows
     }
 
 
 def identity_of(event: Event) -> Identity:
-    """What tells an event from any other; an event of our own, which has no name, is told by its id."""
-    return event.namespace, event.name or event.id, event.created_at
+    """What tells an event from any other; one of our own, which has no name, is told by what it says."""
+    name = event.name or f"{event.event_type} {event.title} {event.description or ''}"
+    return event.namespace, name, event.created_at
 
 
 def short_namespace(event: Event) -> str | None:
@@ -62,7 +68,7 @@ def short_name(event: Event) -> str | None:
 
 
 def _identity(
-    key: str, namespace: str | None, object_namespace: str | None, name: str | None, object_name: str | None, created_at: str
+    namespace: str | None, object_namespace: str | None, name: str, object_name: str | None, created_at: str
 ) -> Identity:
-    full = f"{object_name}{name}" if name and name.startswith(".") else (name or key).removeprefix("/")
+    full = f"{object_name}{name}" if name.startswith(".") else name.removeprefix("/")
     return (namespace if namespace is not None else object_namespace or "", full, created_at)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from kube9 import claims, objects, occurrences, owners, stored, stretches, times
+from kube9 import claims, links, objects, occurrences, owners, stored, stretches, times
 from kube9.model import Batch, Event, event_id, next_id
 from kube9.occurrences import Change
 
@@ -160,6 +160,8 @@ class _Chunk:
     def _write(self) -> None:
         execute = self.connection.executemany
         execute(INSERT, [self._inserted(key, number) for key, number in self.added.items()])
+        if self.origin == "api":
+            links.link(self.connection, self.added)
         if self.updated:
             execute(UPDATE, [self._updated(key, number) for key, number in self.updated.items()])
         if self.placed:

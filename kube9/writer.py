@@ -1,6 +1,7 @@
-"""The bounded queue and the one thread that owns the write connection.
+"""The bounded queues and the one thread that owns the write connection.
 
-What is put is written in order; whoever puts into a full queue waits, so nothing that was read is dropped. A write
+What is put is written in order; whoever puts into a full queue waits, so nothing that was read is dropped. What is
+offered waits in a lane beside it, where the least severe go when it is full, so whoever offers never waits. A write
 that fails is tried again until it succeeds or the writer is told to stop; an event that SQLite will never take is set
 aside with its reason and does not stop the others.
 """
@@ -17,7 +18,9 @@ from collections.abc import Callable, Sequence
 from kube9 import errors, migrations, store, stretches, times
 from kube9.counts import Counts
 from kube9.health import Loop
-from kube9.model import Batch
+from kube9.lane import CAPACITY as LANE_CAPACITY
+from kube9.lane import Lane
+from kube9.model import Batch, Event
 from kube9.upsert import Tally, write
 
 log = logging.getLogger("kube9.writer")
@@ -61,11 +64,13 @@ class Writer:
     Args:
         path: the database file; made when there is none.
         capacity: how many events may wait before `put` blocks.
+        lane_capacity: how many events of our own may wait before `offer` drops.
         patience_s: how long a failing write is tried again before the writer gives up; None is for ever.
         busy_timeout_s: how long one try waits while another process writes.
         chores: what is to be done between writes; each is done once more at the end.
         event_ttl_ms: how long the API server keeps an event: what a long failure is refilled from.
         counts: where to count what is written and dropped.
+        guest: whether another process may be recording into the file: its WAL and its coverage are then left alone.
 
     Raises: as `migrations.open_writer`.
     """
@@ -75,11 +80,13 @@ class Writer:
         path: str,
         *,
         capacity: int = CAPACITY,
+        lane_capacity: int = LANE_CAPACITY,
         patience_s: float | None = None,
         busy_timeout_s: float = store.BUSY_TIMEOUT_S,
         chores: Sequence[Chore] = (),
         event_ttl_ms: int = EVENT_TTL_MS,
         counts: Counts | None = None,
+        guest: bool = False,
     ) -> None:
         self.tally = Tally()
         self.set_aside = 0
@@ -87,9 +94,13 @@ class Writer:
         self.loop = Loop("writer")
         self.dead: Exception | None = None  # what ended the thread, if it ended by itself
         self._path, self._connection = path, migrations.open_writer(path, busy_timeout_s)
-        self._capacity, self._patience_s = capacity, patience_s
+        self._capacity, self._patience_s, self._guest = capacity, patience_s, guest
         self._chores, self._event_ttl_ms = chores, event_ttl_ms
         self._counts = counts or Counts()
+        self._lane, self._lane_since = Lane(lane_capacity), 0.0  # with when the first that waits in it came
+        self._told = self._burst_from = 0  # how many drops the log knows of, and knew of before the present burst
+        self._bursting = False
+        self._taken = self._written = 0  # how often all that waited was taken, and how often it was dealt with
         self._waiting: deque[tuple[Batch, float]] = deque()  # with when it was ready, for how long that takes
         self._size = 0
         self._closing = self._abandoned = False
@@ -103,7 +114,32 @@ class Writer:
     @property
     def queue_size(self) -> int:
         """How many events and objects wait to be written."""
-        return self._size
+        return self._size + len(self._lane)
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How many events were not recorded, by `counts.DROPPED`."""
+        return {reason: number for reason, number in self._counts.dropped.items() if number}
+
+    def offer(self, event: Event) -> None:
+        """Queue an event of our own. Never waits and does no I/O: in a full lane the least severe is dropped, and counted."""
+        with self._changed:
+            if self._closing:
+                self._counts.drop("stopped")
+                return
+            first = not self._lane
+            if not self._lane.add(event):
+                self._counts.drop("queue_full")
+            if first:
+                self._lane_since = time.monotonic()
+                self._changed.notify_all()
+
+    def flush(self, timeout_s: float | None = None) -> bool:
+        """Wait until all that waits now is written. False when that was not in time, or never will be."""
+        with self._changed:
+            goal = self._taken + bool(self._waiting or self._lane)
+            self._changed.wait_for(lambda: self._written >= goal or self.dead or self._abandoned, timeout_s)
+            return self._written >= goal
 
     def put(self, batch: Batch) -> bool:
         """Queue a batch; waits while the queue is full. False, and nothing queued, once the writer is closing."""
@@ -138,7 +174,7 @@ class Writer:
         with self._changed:
             self._abandoned = True  # a write that is being tried again gives up
             self._changed.notify_all()
-            left = self._size
+            left = self.queue_size
         self._counts.drop("stopped", left)
         if timeout_s is not None and self._thread.is_alive():
             self._thread.join(0.5)
@@ -167,6 +203,7 @@ class Writer:
                 if time.monotonic() >= chore.due_at:
                     chore.due_at = time.monotonic() + chore.every_s
                     self._do(chore)
+            self._tell_of_drops(ended=True)
             taken = self._take()
             if taken is None:
                 break
@@ -176,10 +213,14 @@ class Writer:
                 for batch, ready_at in taken:
                     self._counts.until_committed.observe(now - ready_at, len(batch.events))
                 with self._changed:
+                    if not self._abandoned:
+                        self._written = self._taken
                     self._size -= sum(batch.size for batch, _ in taken)
                     self._changed.notify_all()
         for chore in self._chores:
             self._do(chore)
+        if self._guest:
+            return  # to truncate waits for readers, and all who write wait with it
         try:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
@@ -188,14 +229,18 @@ class Writer:
     def _take(self) -> list[tuple[Batch, float]] | None:
         """All that waits, with when it was ready; empty when a chore is due, None when there is nothing more to come."""
         with self._changed:
-            while not self._waiting and not self._closing and (wait_s := self._idle_s()) > 0:
+            while not self._waiting and not self._lane and not self._closing and (wait_s := self._idle_s()) > 0:
                 self.loop.turn(wait_s)
                 self._changed.wait(wait_s)
             self.loop.turn(math.inf)
-            if self._abandoned or (self._closing and not self._waiting):
+            if self._abandoned or (self._closing and not self._waiting and not self._lane):
                 return None
             batches = list(self._waiting)
             self._waiting.clear()
+            if own := self._lane.take():
+                batches.append((Batch(own, "api"), self._lane_since))
+                self._size += len(own)
+            self._taken += bool(batches)
             return batches
 
     def _idle_s(self) -> float:
@@ -212,7 +257,7 @@ class Writer:
                 self._counts.committed(tally.kinds, tally.updated)
                 if self.error:
                     log.info("the database takes writes again")
-                    if time.monotonic() - started > INTERRUPTED_S:
+                    if not self._guest and time.monotonic() - started > INTERRUPTED_S:
                         self._interrupted(started_ms)
                 self.error = None
                 return
@@ -227,6 +272,7 @@ class Writer:
                 if not self.error:
                     log.error("a write failed and will be tried again: %s", failure)
                 self.error = error
+            self._tell_of_drops(ended=False)
             with self._changed:
                 self._changed.wait(0 if self._abandoned else delay * random.uniform(0.5, 1.0))
             delay = min(delay * 2, LONGEST_DELAY_S)
@@ -249,9 +295,20 @@ class Writer:
             event = first.events[0]
             self.set_aside += 1
             self._counts.drop("set_aside")
-            log.error("event %s/%s is set aside, SQLite does not take it: %s", event.namespace, event.name, error)
+            log.error("event %s/%s is set aside, SQLite does not take it: %s", event.namespace, event.name or event.id, error)
         elif first.position or first.proof or first.objects:
             raise errors.Internal("SQLite does not take a position", f"{first}: {error}") from error
+
+    def _tell_of_drops(self, *, ended: bool) -> None:
+        """Log when the lane begins to drop, and how many it dropped once it has been written and drops no more."""
+        dropped = self._counts.dropped["queue_full"]
+        if dropped > self._told and not self._bursting:
+            log.warning("events of our own come faster than they are written: the oldest of the least severe are dropped")
+            self._bursting, self._burst_from = True, self._told
+        elif self._bursting and ended and dropped == self._told:
+            log.info("%d events of our own were dropped", dropped - self._burst_from)
+            self._bursting = False
+        self._told = dropped
 
     def _interrupted(self, started_ms: int) -> None:
         """Tell the coverage that nothing was written since. What was read meanwhile waited, and is written now."""
