@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from kube9.client import Client as Client
     from kube9.client import connect as connect
     from kube9.errors import Kube9Error as Kube9Error
+    from kube9.recording import Recorder as Recorder
+    from kube9.recording import recorder as recorder
     from kube9.version import __version__ as __version__
 
 
 def __dir__() -> list[str]:
     from kube9.client import compiled
 
-    return sorted(["Client", "Kube9Error", "__version__", "connect", "errors", *compiled()[1]])
+    return sorted(["Client", "Kube9Error", "Recorder", "__version__", "connect", "errors", "recorder", *compiled()[1]])
 
 
 def __getattr__(name: str) -> "Any":
@@ -30,6 +32,10 @@ def __getattr__(name: str) -> "Any":
         from kube9 import client  # pydantic: 110 ms
 
         return getattr(client, name)
+    if name in ("Recorder", "recorder"):
+        from kube9 import recording
+
+        return getattr(recording, name)
     if name == "errors":
         import sys  # a name asked for by `from kube9 import errors` comes here before the module is looked for
 

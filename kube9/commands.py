@@ -11,6 +11,7 @@ from cyclopts import Parameter, validators
 from kube9 import errors, fresh, logs, plan, render, store, times
 
 STDIN = "/dev/stdin"  # what - stands for; cyclopts would take a lone dash for an option
+MOST_READ = 64 * 1024  # bytes of a description on standard input; far more than is kept
 Database = Annotated[str | None, Parameter(help=plan.OPTIONS["db"]["doc"])]
 Human = Annotated[Literal["text", "json"], Parameter(name=["--format", "-o"], help="how the result is written")]
 Record = Literal["default", "all"]
@@ -105,6 +106,83 @@ def import_files(
         text += f"; {tally.left_out} left out"
     render.write((json.dumps(counts, indent=2) if format == "json" else text) + "\n")
     return 0
+
+
+def record(
+    event_type: Annotated[
+        Literal["operator", "insight", "assessment", "health", "system"], Parameter(help="what kind of event it is")
+    ],
+    title: Annotated[str, Parameter(help="what happened; cut to 200 characters")],
+    /,
+    *,
+    severity: Annotated[Literal["info", "warning", "error", "critical"], Parameter(help="how bad it is")] = "info",
+    description: Annotated[
+        str | None,
+        Parameter(help="more of it, cut to 1,000 characters; - reads it from standard input", allow_leading_hyphen=True),
+    ] = None,
+    object: Annotated[str | None, Parameter(help="the object that it is about, such as pod/web")] = None,
+    object_kind: Annotated[str | None, Parameter(help="kind of that object, such as Pod or po")] = None,
+    object_name: Annotated[str | None, Parameter(help="name of that object")] = None,
+    object_namespace: Annotated[
+        str | None, Parameter(name=["--object-namespace", "-n", "--namespace"], help="namespace of that object")
+    ] = None,
+    insight_id: Annotated[str | None, Parameter(help="of an insight, which needs one: its id where it was found")] = None,
+    category: Annotated[str | None, Parameter(help="of an insight, which needs one: what it is about, such as cost")] = None,
+    metadata: Annotated[
+        list[str] | None,
+        Parameter(
+            help="details, as KEY=VALUE or as a JSON object; may be repeated", json_list=False, n_tokens=1, negative_iterable=()
+        ),
+    ] = None,
+    db: Database = None,
+    format: Human = "text",
+) -> int:
+    """Record an event of your own, and print its id once it is written.
+
+    It is written into the database and sent nowhere.
+    """
+    from kube9 import recording  # the writer: 30 ms
+
+    path = store.database_path(db)
+    key = recording.record_one(
+        path,
+        event_type,
+        title,
+        severity=severity,
+        description=_text_of_stdin() if description == "-" else description,
+        object=object,
+        object_kind=object_kind,
+        object_namespace=object_namespace,
+        object_name=object_name,
+        metadata=_details(metadata or []),
+        insight_id=insight_id,
+        category=category,
+    )
+    render.write(recording.read_back(path, key) if format == "json" else f"{key}\n")
+    return 0
+
+
+def _details(given: list[str]) -> dict[str, Any]:
+    """Details out of KEY=VALUE and JSON objects, the later ones before the earlier."""
+    details: dict[str, Any] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if text.lstrip()[:1] != "{":
+            if not key or not equals:
+                raise errors.InvalidArgument(f'--metadata: "{text}" is neither KEY=VALUE nor a JSON object')
+            details[key] = value
+            continue
+        try:
+            details |= json.loads(text)
+        except ValueError as error:
+            raise errors.InvalidArgument(f'--metadata: "{text}" is no JSON object: {error}') from None
+    return details
+
+
+def _text_of_stdin() -> str:
+    if sys.stdin is None:
+        raise errors.InvalidArgument("standard input is closed", "it was to give the description")
+    return sys.stdin.buffer.read(MOST_READ).decode(errors="replace").strip()
 
 
 def migrate(*, db: Database = None, format: Human = "text") -> int:
@@ -275,7 +353,7 @@ def completion(
     return 0
 
 
-ALONE: dict[str, Callable[..., Any]] = {"serve": serve, "import": import_files, "completion": completion}
+ALONE: dict[str, Callable[..., Any]] = {"serve": serve, "import": import_files, "record": record, "completion": completion}
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., Any]]]] = {
     "db": ("Look after the database file.", {"migrate": migrate}),
     "spec": ("Look after declared queries.", {"check": check, "show": show, "export": export}),

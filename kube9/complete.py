@@ -90,6 +90,40 @@ FIXED: "dict[str, Plan]" = {
             **_HUMAN,
         },
     },
+    "record": {
+        "summary": "Record an event of your own, and print its id once it is written.",
+        "params": {
+            "event_type": plan.param(
+                "string", doc="what kind of event it is", choices=["operator", "insight", "assessment", "health", "system"]
+            ),
+            "title": plan.param("string", doc="what happened; cut to 200 characters"),
+            "severity": plan.param(
+                "string", flags=["--severity"], doc="how bad it is", choices=["info", "warning", "error", "critical"]
+            ),
+            "description": plan.param(
+                "string",
+                flags=["--description"],
+                doc="more of it, cut to 1,000 characters; - reads it from standard input",
+            ),
+            "object": plan.param("string", flags=["--object"], doc="the object that it is about, such as pod/web"),
+            "object_kind": plan.param("string", flags=["--object-kind"], doc="kind of that object, such as Pod or po"),
+            "object_name": plan.param("string", flags=["--object-name"], doc="name of that object"),
+            "object_namespace": plan.param(
+                "string", flags=["--object-namespace", "-n", "--namespace"], doc="namespace of that object"
+            ),
+            "insight_id": plan.param(
+                "string", flags=["--insight-id"], doc="of an insight, which needs one: its id where it was found"
+            ),
+            "category": plan.param(
+                "string", flags=["--category"], doc="of an insight, which needs one: what it is about, such as cost"
+            ),
+            "metadata": plan.param(
+                "string", flags=["--metadata"], doc="details, as KEY=VALUE or as a JSON object; may be repeated", many=True
+            ),
+            **_DB,
+            **_HUMAN,
+        },
+    },
     "completion": {
         "summary": "Write the script that teaches a shell to complete kube9's commands.",
         "params": {"shell": plan.param("string", doc="the shell", choices=list(SCRIPTS))},

@@ -31,6 +31,8 @@ from kube9.messages import Coverage as Coverage
 from kube9.messages import Gap as Gap
 from kube9.messages import Message, Page, Request
 from kube9.messages import Pagination as Pagination
+from kube9.recording import Recorder as Recorder
+from kube9.recording import recorder as recorder
 from kube9.version import __version__ as __version__
 '''
 STUB_PAGE = """\
