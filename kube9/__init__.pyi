@@ -14,12 +14,15 @@ from kube9.messages import Coverage as Coverage
 from kube9.messages import Gap as Gap
 from kube9.messages import Message, Page, Request
 from kube9.messages import Pagination as Pagination
+from kube9.recording import Recorder as Recorder
+from kube9.recording import recorder as recorder
 from kube9.version import __version__ as __version__
 
 _EventType: TypeAlias = Literal["cluster", "operator", "insight", "assessment", "health", "system"]
 _Severity: TypeAlias = Literal["info", "warning", "error", "critical"]
 _Origin: TypeAlias = Literal["watch", "import", "api"]
 _Health: TypeAlias = Literal["healthy", "degraded", "unhealthy"]
+_Relation: TypeAlias = Literal["linked", "same object"]
 _KubernetesType: TypeAlias = Literal["Normal", "Warning"]
 _ListEventsSort: TypeAlias = Literal["last_seen_at", "created_at"]
 _SummaryEventsBy: TypeAlias = Literal["type", "severity", "reason", "namespace", "kind"]
@@ -80,6 +83,34 @@ class Event(Message):
     """when it was recorded first"""
     change_seq: int
     """order of arrival; rises with each row that is added or updated"""
+
+class RelatedEvent(Message):
+    """An event that belongs to another."""
+
+    relation: _Relation
+    """whether it is linked, or only about the same object"""
+    id: str
+    """its id"""
+    event_type: _EventType
+    """what kind of event it is"""
+    severity: _Severity
+    """how bad it is"""
+    title: str
+    """what happened"""
+    description: str | None
+    """the message"""
+    object_kind: str | None
+    """kind of the object it is about"""
+    object_namespace: str | None
+    """namespace of the object"""
+    object_name: str | None
+    """name of the object"""
+    created_at: datetime
+    """first occurrence"""
+    last_seen_at: datetime
+    """last occurrence"""
+    count: int
+    """how often it occurred"""
 
 class Status(Message):
     """How kube9 is."""
@@ -189,6 +220,18 @@ class ReasonCount(Message):
     last_seen_at: datetime
     """last occurrence"""
 
+class Occurrence(Message):
+    """What `kube9 query events occurrences` gives."""
+
+    from_at: datetime
+    """begin of the span"""
+    to_at: datetime
+    """its end, when it was last seen"""
+    count: int
+    """how often it occurred in it"""
+    per_minute: float | None
+    """how often in a minute"""
+
 class EventInterval(Message):
     """What `kube9 query events timeline` gives."""
 
@@ -271,6 +314,44 @@ class GetEventsRequest(Request):
 
     id: str
     """id of the event"""
+
+class OccurrencesEventsRequest(Request):
+    """What `kube9 query events occurrences` takes."""
+
+    id: str
+    """id of the event"""
+    limit: int | None = 1000
+    """at most so many rows"""
+    offset: int | None = 0
+    """leave out so many rows first"""
+    page_token: str | None = None
+    """go on where a page ended, with the next_page_token it gave"""
+
+class OccurrencesEventsResponse(_Page[Occurrence]):
+    """List when an event occurred, and how often."""
+
+    occurrences: list[Occurrence]
+    pagination: Pagination
+
+class RelatedEventsRequest(Request):
+    """What `kube9 query events related` takes."""
+
+    id: str
+    """id of the event"""
+    within: str | timedelta | None = "1h"
+    """how long before and after it, for events of the same object"""
+    limit: int | None = 50
+    """at most so many rows"""
+    offset: int | None = 0
+    """leave out so many rows first"""
+    page_token: str | None = None
+    """go on where a page ended, with the next_page_token it gave"""
+
+class RelatedEventsResponse(_Page[RelatedEvent]):
+    """List what belongs to an event."""
+
+    related_events: list[RelatedEvent]
+    pagination: Pagination
 
 class SummaryEventsRequest(Request):
     """What `kube9 query events summary` takes."""
@@ -577,6 +658,110 @@ class _EventsService:
         """
     @overload
     def get(self, *, request: GetEventsRequest, timeout: float | None = 30.0) -> Event: ...
+    @overload
+    def occurrences(
+        self,
+        id: str,
+        *,
+        limit: int | None = 1000,
+        offset: int | None = 0,
+        page_token: str | None = None,
+        timeout: float | None = 30.0,
+    ) -> OccurrencesEventsResponse:
+        """List when an event occurred, and how often.
+
+        Each row is a span in which its count rose by so much; the first one begins with its first occurrence. Their
+        counts sum up to the count of the event. The rate of a span is per minute; what happened at one moment has none.
+
+        Args:
+            id: id of the event
+            limit: at most so many rows
+            offset: leave out so many rows first
+            page_token: go on where a page ended, with the next_page_token it gave
+            timeout: time limit in seconds
+        """
+    @overload
+    def occurrences(self, *, request: OccurrencesEventsRequest, timeout: float | None = 30.0) -> OccurrencesEventsResponse: ...
+    @overload
+    def occurrences_all(
+        self,
+        id: str,
+        *,
+        limit: int | None = 1000,
+        offset: int | None = 0,
+        page_token: str | None = None,
+        timeout: float | None = 30.0,
+    ) -> Iterator[Occurrence]:
+        """List when an event occurred, and how often.
+
+        Gives every row, read page by page, and then those that changed meanwhile.
+
+        Each row is a span in which its count rose by so much; the first one begins with its first occurrence. Their
+        counts sum up to the count of the event. The rate of a span is per minute; what happened at one moment has none.
+
+        Args:
+            id: id of the event
+            limit: at most so many rows
+            offset: leave out so many rows first
+            page_token: go on where a page ended, with the next_page_token it gave
+            timeout: time limit in seconds
+        """
+    @overload
+    def occurrences_all(self, *, request: OccurrencesEventsRequest, timeout: float | None = 30.0) -> Iterator[Occurrence]: ...
+    @overload
+    def related(
+        self,
+        id: str,
+        *,
+        within: str | timedelta | None = "1h",
+        limit: int | None = 50,
+        offset: int | None = 0,
+        page_token: str | None = None,
+        timeout: float | None = 30.0,
+    ) -> RelatedEventsResponse:
+        """List what belongs to an event.
+
+        First what is linked to it: the cluster's events that an insight is about, and the insights about an event. Then
+        the other events of the same object that went on while it did, or shortly before or after.
+
+        Args:
+            id: id of the event
+            within: how long before and after it, for events of the same object
+            limit: at most so many rows
+            offset: leave out so many rows first
+            page_token: go on where a page ended, with the next_page_token it gave
+            timeout: time limit in seconds
+        """
+    @overload
+    def related(self, *, request: RelatedEventsRequest, timeout: float | None = 30.0) -> RelatedEventsResponse: ...
+    @overload
+    def related_all(
+        self,
+        id: str,
+        *,
+        within: str | timedelta | None = "1h",
+        limit: int | None = 50,
+        offset: int | None = 0,
+        page_token: str | None = None,
+        timeout: float | None = 30.0,
+    ) -> Iterator[RelatedEvent]:
+        """List what belongs to an event.
+
+        Gives every row, read page by page, and then those that changed meanwhile.
+
+        First what is linked to it: the cluster's events that an insight is about, and the insights about an event. Then
+        the other events of the same object that went on while it did, or shortly before or after.
+
+        Args:
+            id: id of the event
+            within: how long before and after it, for events of the same object
+            limit: at most so many rows
+            offset: leave out so many rows first
+            page_token: go on where a page ended, with the next_page_token it gave
+            timeout: time limit in seconds
+        """
+    @overload
+    def related_all(self, *, request: RelatedEventsRequest, timeout: float | None = 30.0) -> Iterator[RelatedEvent]: ...
     def summary(
         self,
         *,

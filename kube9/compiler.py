@@ -230,12 +230,37 @@ class _Compiler:
         }
         options = Options(self.document, self.spec, self.types, name, query, declared)
         compiled |= {"params": options.params(paged), "options": options.common(paged)}
+        compiled["subjects"] = self._subjects(name, query, compiled["params"])
         compiled |= Statements(self.document, self.sql, self.schema, name, query, declared, compiled).compile()
         if isinstance(query.group, Group):
             for field in query.group.by.values():
                 if field in message["fields"]:
                     message["fields"][field]["nullable"] = True
         return compiled
+
+    def _subjects(self, name: str, query: Query, params: plan.Plan) -> list[Any]:
+        """The parameters that name something, each with the message, what it is called and the SQL that looks for it."""
+        found = []
+        for part, filters in (("arguments", query.arguments), ("filters", query.filters)):
+            for option, declared in filters.items():
+                if declared.names is None or self.document.left_out("messages", declared.names):
+                    continue
+                at: Location = ("queries", name, part, option, "names")
+                message, parameter = self.spec.messages.get(declared.names), python_name(option)
+                field = message.fields.get(message.name or "") if message else None
+                column = (field.column or message.name) if message and field and not field.sql else None
+                if message is None:
+                    problem = f'no message "{declared.names}"{nearest(declared.names, self.messages)}'
+                    self.document.problem(at, problem, name)
+                elif not column or not self.schema.index_on(message.table or "", column):
+                    problem = f"no index finds {declared.names} by its `name`"
+                    self.document.problem(at, problem, name)
+                elif params[parameter]["many"] or params[parameter]["parts"]:
+                    self.document.problem(at, "is for one value", name)
+                else:
+                    sql = f"SELECT 1 FROM {message.table} WHERE {column} = :{parameter}"
+                    found.append([parameter, declared.names, snake_case(declared.names), sql])
+        return found
 
     def _cells(self, name: str, part: str, declared: dict[str, str], message: plan.Plan) -> list[Any]:
         cells = []

@@ -50,7 +50,7 @@ def run(path: str, asked: Asked, timeout_s: float, heap_bytes: int = 0, hung: "C
             at the clock between its instructions, and one function over a long text is one instruction.
 
     Raises:
-        NotFound: a query for one thing found none.
+        NotFound: a query for one thing found none, or there is none with the name that was given.
         DeadlineExceeded: the time limit passed.
         FailedPrecondition: a token of another database.
         Unavailable, PermissionDenied, DataLoss, FailedPrecondition: as `store.open_reader`.
@@ -158,11 +158,15 @@ def _read(reader: store.Reader | store.Nowhere, asked: Asked, deadline: float) -
         values = _settled(connection, query, values)
     if query["own"]:
         store.guard(connection, OWN_LENGTH, OWN_VDBE_STEPS)
+    for name, message, thing, sql in query["subjects"]:
+        if name in values and connection.execute(sql, {name: values[name]}).fetchone() is None:
+            raise _not_found(query, message, thing, {name: values[name]})
     sql, parameters = statement(query, "select", values)
     if not query["paged"]:
         rows = _rows(connection.execute(f"{sql}\nLIMIT 1", parameters), asked)
         if not rows:
-            raise _not_found(query, values)
+            keys = {name: values[name] for name, param in query["params"].items() if not param["flags"]}
+            raise _not_found(query, query["message"], query["key"], keys)
         return Answer(query, rows)
     state = _state(connection, query, values) if query["arrivals"] else None
     rows = _rows(connection.execute(sql, parameters), asked)
@@ -266,10 +270,8 @@ def _context(asked: Asked, path: str) -> "dict[str, Any]":
     return {name: found[name] for name in names if name in found}
 
 
-def _not_found(query: "Plan", values: "dict[str, Any]") -> errors.NotFound:
-    thing = query["key"]
-    keys = {name: values[name] for name, param in query["params"].items() if not param["flags"]}
+def _not_found(query: "Plan", message: str, thing: str, keys: "dict[str, Any]") -> errors.NotFound:
     said = ", ".join(f"{name} {value!r}" for name, value in keys.items())
     fields = {f"{thing}_{name}": str(value) for name, value in keys.items()}
     what = f"nothing recorded has {said}" if said else f"{query['name']} gives nothing here"
-    return errors.NotFound(f"{query['message']} not found", what, **fields)
+    return errors.NotFound(f"{message} not found", what, **fields)

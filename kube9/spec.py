@@ -100,6 +100,7 @@ class Filter(Record):
     sql: Sql | None = None  # the condition itself, with :name for the value
     doc: str = ""
     type: str | None = None  # of the value, where it cannot be told from a field with this column
+    names: str | None = None  # a message: the value must be the name of one that there is
     parts: dict[Identifier, str] = {}  # of a value such as pod/nginx, each with its type; `sql` has them as :name_part
     flags: list[Flag] = []  # further spellings of the option
     aliases: list[Flag] = []  # more of them, which help does not show
