@@ -114,13 +114,16 @@ def test_a_program_records_beside_one_that_writes_all_the_time(path: Path):
     assert others == 200 * (int(position) + 1)
 
 
+@pytest.mark.scenario("REC-10")
 def test_what_is_recorded_is_seen_by_others_once_it_is_flushed(path: Path):
+    about = {"object": "po/web", "object_namespace": "shop", "metadata": {"n": [1, {"a": None}]}}
     with kube9.recorder(path) as rec:
-        key = rec.record("health", "Fine", object="po/web", object_namespace="shop", metadata={"n": [1, {"a": None}]})
+        key = rec.record("insight", "Too large", insight_id="i-1", category="cost", **about)
         assert rec.flush(30)
         with kube9.connect(path) as db:
             event = db.events.get(key)
-    assert (event.title, event.object_kind, event.metadata) == ("Fine", "Pod", {"n": [1, {"a": None}]})
+    assert (event.title, event.object_kind, event.object_namespace, event.object_name) == ("Too large", "Pod", "shop", "web")
+    assert event.metadata == {"n": [1, {"a": None}], "insight_id": "i-1", "category": "cost"}
 
 
 def test_a_program_that_is_killed_loses_nothing_that_was_flushed(path: Path):
