@@ -4,7 +4,7 @@ from kube9 import errors, times, tokens
 
 MANY = 2**31  # a bound from here on is none that a person needs to know
 LONGEST = 10_000  # characters of a value; SQLite's LIKE takes 50,000 bytes
-UNBOUND = ("limit", "offset", "page_token", "after")  # a page token goes on whatever these are
+UNBOUND = ("limit", "offset", "page_token", "after", "require_coverage")  # a page token goes on whatever these are
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ def convert(name: str, param: "Plan", found: object, now_ms: int) -> "Any":
         return choices[choices.index(found) :] if param["rising"] else str(found)
     if kind in ("integer", "number"):
         return _number(name, kind, found, bounds)
+    if kind == "percentage":
+        return _percentage(name, found)
     if kind == "boolean":
         if str(found).lower() not in ("true", "false"):
             raise _invalid(name, found, "is neither true nor false")
@@ -165,6 +167,17 @@ def _number(name: str, kind: str, found: object, bounds: "list[int] | None") -> 
         between = f"between {bounds[0]} and {bounds[1]}" if bounds[1] < MANY else f"{bounds[0]} or more"
         raise _invalid(name, found, f"is not {between}")
     return int(text)
+
+
+def _percentage(name: str, found: object) -> float:
+    """`99%`, `99.5` or a number as a number from 0 to 100."""
+    digits = str(found).strip().removesuffix("%").strip()
+    whole, point, fraction = digits.partition(".")
+    if len(digits) < 20 and all(part.isascii() and part.isdigit() for part in (whole, fraction if point else "0")):
+        number = float(digits)
+        if number <= 100:
+            return number
+    raise _invalid(name, found, "is not a percentage from 0% to 100%, such as 99% or 99.5%")
 
 
 def parts_of(name: str, param: "Plan", text: str, now_ms: int) -> "dict[str, Any]":

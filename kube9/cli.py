@@ -196,6 +196,8 @@ def about(param: dict[str, Any]) -> str:
         said.append(f"[choices: {', '.join(param['choices'])}]")
     if param["type"] == "time":
         said.append("[such as: 24h, 7d, today, 2025-12-01, 2025-12-01T10:30:00Z]")
+    if param["type"] == "percentage":
+        said.append("[such as: 99%, 99.5]")
     if param["parts"]:
         said.append(f"[{'/'.join(part.upper() for part, _ in param['parts'])}]")
     if param["bounds"] and param["bounds"][1] < bind.MANY:

@@ -25,6 +25,7 @@ KUBE9_TAKES = (
     "after",
     "sort",
     "by",
+    "require_coverage",
 )  # with a meaning of their own
 
 
@@ -76,6 +77,12 @@ class Options:
             params["by"] = self._by(self.query.group)
         if paged:
             params |= self._page(self.query.page or Page())
+        if self.query.window:
+            params["require_coverage"] = plan.param(
+                "percentage",
+                doc="answer only if at least so much of the time asked for was watched, or read afterwards",
+                flags=["--require-coverage"],
+            )
         if isinstance(self.query.order, dict) and self.query.order:
             names = list(self.query.order)
             params["sort"] = plan.param("order", doc="in which order", flags=["--sort"], choices=names, default=names[0])
@@ -100,6 +107,8 @@ class Options:
         if paged:
             pages = ("--limit", "--offset", "--page-token", "--after", *plan.ALL["flags"], *plan.WATCH["flags"])
             taken |= dict.fromkeys(pages, "every page")
+        if self.query.window:
+            taken["--require-coverage"] = "every window"
         if isinstance(self.query.group, Group):
             taken["--by"] = "group"
         if isinstance(self.query.order, dict):

@@ -27,6 +27,7 @@ TIMES = {
     "yesterday": "since midnight UTC of the day before",
 }
 DURATIONS = ("5s", "30s", "1m", "5m", "1h", "1d")
+PERCENTAGES = ("90%", "99%", "99.9%", "100%")
 GROUPS = {
     "query": "Ask what was recorded.",
     "db": "Look after the database file.",
@@ -363,8 +364,9 @@ class _Line:
             return first, [(f"{done}{comma}{choice}", about) for choice, about in found]
         if param["type"] == "time":
             return _offered(word, list(TIMES.items()))
-        if param["type"] == "duration":
-            return _offered(word, [(text, "") for text in DURATIONS])
+        for kind, texts in (("duration", DURATIONS), ("percentage", PERCENTAGES)):
+            if param["type"] == kind:
+                return _offered(word, [(text, "") for text in texts])
         if param["parts"] and len(param["parts"]) == 2 and param["parts"][0][1]["known"]:
             return self._object(param["parts"][0][1], word)
         if param["known"]:

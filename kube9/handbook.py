@@ -27,12 +27,14 @@ WORDS = {  # scalars as a reader of help knows them
     "array": "JSON array",
     "page_token": "token",
     "sync_token": "token",
+    "percentage": "percentage",
 }
 VALUES = """\
 ## Values
 
 - A **time** is a date (`2025-12-01`, midnight UTC), ISO 8601 with any offset (`2025-12-01T10:30:00Z`), a duration before now
   (`90s`, `30m`, `24h`, `7d`, `2w`, `1h30m`), `now`, `today` or `yesterday`.
+- A **percentage** is a number from 0 to 100: `99%`, `99.5%`, `99`.
 - A **duration** is one or more numbers with a unit, `w`, `d`, `h`, `m` or `s`, longest first: `5s`, `1h30m`.
 - Where several values may be given, the option is repeated: `--reason BackOff --reason Unhealthy`. Values of a closed set may
   also be joined by commas: `--severity error,critical`.

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from kube9 import bind, errors, times
+from kube9.coverage import MOST_GAPS
+from kube9.model import CAUSES
 from kube9.plan import Plan
 
 TIMEOUT_S = 30.0  # of a call, when none is given
@@ -58,20 +60,25 @@ class Gap(Message):
 
     from_: Time = pydantic.Field(alias="from", description="begin")
     to: Time = pydantic.Field(description="end")
-    cause: str = pydantic.Field(description="why")
+    cause: str = pydantic.Field(description=f"why: {', '.join(CAUSES)}")
     recovered: bool = pydantic.Field(description="whether what happened in it was read afterwards")
-    resource: str | None = pydantic.Field(description="what was not watched; null for all")
+    resource: str | None = pydantic.Field(description="what was not watched, such as events or nodes; null for all")
     severities: list[str] | None = pydantic.Field(description="which severities are missing; null for all")
 
 
 class Coverage(Message):
     """What of the window asked for was watched."""
 
-    from_: Time | None = pydantic.Field(alias="from", description="begin of the window")
-    to: Time | None = pydantic.Field(description="end of the window; null for now")
-    covered_seconds: int | None = pydantic.Field(description="how much of it was watched; null where that is not known")
-    complete: bool | None = pydantic.Field(description="whether all of it was; null where that is not known")
-    gaps: list[Gap] = pydantic.Field(description="what was not")
+    from_: Time | None = pydantic.Field(
+        alias="from", description="begin of the window, else the first recording; null where nothing was ever recorded"
+    )
+    to: Time | None = pydantic.Field(
+        description="its end; without one the present, or the recorder's last proof that is seconds old"
+    )
+    covered_seconds: int = pydantic.Field(description="how much of it events were watched")
+    complete: bool = pydantic.Field(description="whether nothing is missing: every gap was read afterwards")
+    gaps: list[Gap] = pydantic.Field(description=f"what was not watched, oldest first; the newest {MOST_GAPS}")
+    more_gaps: bool = pydantic.Field(description="whether older gaps are left out")
 
 
 FIXED: tuple[type[Message], ...] = (Pagination, Coverage, Gap)  # which no spec declares
@@ -159,6 +166,8 @@ def parameter_type(param: Plan) -> Any:
         kind = str | datetime | timedelta
     elif param["type"] == "duration":
         kind = str | timedelta
+    elif param["type"] == "percentage":
+        kind = str | float
     elif param["bounds"]:
         kind = Annotated[int, pydantic.Field(ge=param["bounds"][0], le=param["bounds"][1])]
     if param["many"]:

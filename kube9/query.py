@@ -3,7 +3,7 @@
 import os
 import time
 
-from kube9 import errors, store, tokens
+from kube9 import coverage, errors, store, times, tokens
 from kube9.bind import Asked, Cursor, named, page_token
 from kube9.statement import MOST_COUNTED, counts_some, order_of, statement
 from kube9.version import __version__
@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 class Answer:
     """The rows of a query, and where they stand in the whole; `total` is None where the answer is no page.
 
-    `exact` is False where `total` stands for itself or more. `window` is the time asked for, where the query has one.
+    `exact` is False where `total` stands for itself or more. `coverage` is what was watched of the time asked for, where
+    the query has a window.
     """
 
-    __slots__ = ("exact", "fields", "limit", "next_page_token", "offset", "query", "rows", "sync_token", "total", "window")
+    __slots__ = (
+        "coverage", "exact", "fields", "limit", "next_page_token", "offset", "query", "rows", "sync_token", "total",
+    )  # fmt: skip
 
     def __init__(self, query: "Plan", rows: "list[tuple[Any, ...]]") -> None:
         self.query, self.rows, self.fields = query, rows, query["fields"]
@@ -35,7 +38,7 @@ class Answer:
         self.limit = self.offset = 0
         self.next_page_token = ""
         self.sync_token: str | None = None
-        self.window: tuple[str | None, str | None] | None = None
+        self.coverage: coverage.Coverage | None = None
 
 
 def run(path: str, asked: Asked, timeout_s: float, heap_bytes: int = 0, hung: "Callable[[], None] | None" = None) -> Answer:
@@ -52,7 +55,7 @@ def run(path: str, asked: Asked, timeout_s: float, heap_bytes: int = 0, hung: "C
     Raises:
         NotFound: a query for one thing found none, or there is none with the name that was given.
         DeadlineExceeded: the time limit passed.
-        FailedPrecondition: a token of another database.
+        FailedPrecondition: a token of another database, or less was watched than is required.
         Unavailable, PermissionDenied, DataLoss, FailedPrecondition: as `store.open_reader`.
     """
     if hung and asked.query["own"]:
@@ -123,7 +126,7 @@ def next_page(asked: Asked, answer: Answer) -> tuple[Asked, bool]:
         return arrived(asked, answer), True
     if not answer.next_page_token:
         return asked, False
-    return asked.but(asked.values | {"page_token": _behind(asked, answer)}), True
+    return asked.but(_further(asked) | {"page_token": _behind(asked, answer)}), True
 
 
 def whole_pages(asked: Asked) -> Asked:
@@ -134,8 +137,13 @@ def whole_pages(asked: Asked) -> Asked:
 def arrived(asked: Asked, since: Answer) -> Asked:
     """What asks for all that was added or updated since an answer."""
     after = tokens.read_sync_token(since.sync_token or "")
-    kept = {name: value for name, value in whole_pages(asked).values.items() if name != "page_token"}
+    kept = {name: value for name, value in _further(whole_pages(asked)).items() if name != "page_token"}
     return asked.but(kept | {"after": after, "offset": 0})
+
+
+def _further(asked: Asked) -> "dict[str, Any]":
+    """The values for what comes after a first page: what that page has passed stops no other."""
+    return {name: value for name, value in asked.values.items() if name != "require_coverage"}
 
 
 def _behind(asked: Asked, answer: Answer) -> Cursor:
@@ -156,6 +164,7 @@ def _read(reader: store.Reader | store.Nowhere, asked: Asked, deadline: float) -
     if query["database"]:
         connection.execute("BEGIN")  # rows and total from the same moment
         values = _settled(connection, query, values)
+    watched = _coverage(connection, asked) if query["window"] else None
     if query["own"]:
         store.guard(connection, OWN_LENGTH, OWN_VDBE_STEPS)
     for name, message, thing, sql in query["subjects"]:
@@ -173,7 +182,7 @@ def _read(reader: store.Reader | store.Nowhere, asked: Asked, deadline: float) -
     more = len(rows) > values["limit"]
     answer = Answer(query, rows[: values["limit"]])
     answer.limit = values["limit"]
-    answer.window = query["window"] and tuple(values.get(name) for name in query["window"])
+    answer.coverage = watched
     _count(connection, answer, values, more)
     if state:
         last = answer.rows[-1][query["arrivals"]["place"]] if more and "after" in values else state[1]
@@ -181,6 +190,28 @@ def _read(reader: store.Reader | store.Nowhere, asked: Asked, deadline: float) -
     if more and "after" not in values:
         answer.next_page_token = page_token(asked, _behind(asked, answer))
     return answer
+
+
+def _coverage(connection: store.Connection, asked: Asked) -> coverage.Coverage:
+    """What was watched of the time asked for. Raises FailedPrecondition where it is less than what is required."""
+    query, values = asked.query, asked.values
+    if not query["database"]:
+        return coverage.Coverage(None, None)
+    since, until = (values.get(name) for name in query["window"])
+    found = coverage.read(connection, since, until, severities=_severities(asked), now_ms=times.now_ms())
+    if "require_coverage" in values:
+        coverage.demand(found, values["require_coverage"])
+    return found
+
+
+def _severities(asked: Asked) -> list[str]:
+    """The severities that filters let through, in their order."""
+    found: list[str] = asked.plan["types"]["Severity"]["values"]
+    for name, param in asked.query["params"].items():
+        chosen = asked.values.get(name)
+        if param["type"] == "Severity" and isinstance(chosen, list):
+            found = [severity for severity in found if severity in chosen]
+    return found
 
 
 def _rows(found: "Iterable[tuple[Any, ...]]", asked: Asked) -> "list[tuple[Any, ...]]":

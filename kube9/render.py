@@ -12,6 +12,7 @@ except ImportError:  # pragma: no cover - another Python than CPython
     from json.encoder import encode_basestring as quote
 
 from kube9.bind import Asked
+from kube9.coverage import Coverage
 from kube9.errors import Unavailable
 from kube9.query import Answer
 
@@ -61,9 +62,9 @@ def json(answer: Answer, plan: "Plan") -> str:
         return objects[0] + "\n"
     inner = PADDING * 2
     items = f"[\n{inner}" + f",\n{inner}".join(objects) + f"\n{PADDING}]" if objects else "[]"
-    text = f'{{\n{PADDING}"{message["plural"]}": {items},\n{PADDING}"pagination": {_plain(pagination(answer))}'
-    if answer.window:
-        text += f',\n{PADDING}"coverage": {_plain(coverage(answer))}'
+    text = f'{{\n{PADDING}"{message["plural"]}": {items},\n{PADDING}"pagination": {_nested(pagination(answer), PADDING)}'
+    if answer.coverage:
+        text += f',\n{PADDING}"coverage": {_nested(coverage(answer.coverage), PADDING)}'
     return text + "\n}\n"
 
 
@@ -75,10 +76,12 @@ def pagination(answer: Answer) -> "dict[str, Any]":
     }  # fmt: skip
 
 
-def coverage(answer: Answer) -> "dict[str, Any]":
-    """What of the window asked for was watched; null where it is not known."""
-    first, last = answer.window or (None, None)
-    return {"from": first, "to": last, "covered_seconds": None, "complete": None, "gaps": []}
+def coverage(found: Coverage) -> "dict[str, Any]":
+    """What of the window asked for was watched."""
+    return {
+        "from": found.from_at, "to": found.to_at, "covered_seconds": found.covered_seconds, "complete": found.complete,
+        "gaps": found.gaps, "more_gaps": found.more_gaps,
+    }  # fmt: skip
 
 
 def plain(answer: Answer, plan: "Plan") -> "dict[str, Any]":
@@ -97,7 +100,7 @@ def plain(answer: Answer, plan: "Plan") -> "dict[str, Any]":
     if not answer.query["paged"]:
         return rows[0]
     found = {message["plural"]: rows, "pagination": pagination(answer)}
-    return found | {"coverage": coverage(answer)} if answer.window else found
+    return found | {"coverage": coverage(answer.coverage)} if answer.coverage else found
 
 
 class Lines:
@@ -232,17 +235,18 @@ def _csv_value(value: object, kind: str) -> str:
     return '"' + text.replace('"', '""') + '"' if any(char in text for char in '",\r\n') or text != text.strip() else text
 
 
-def _plain(values: "dict[str, Any]") -> str:
-    """A flat object at the depth of an answer's keys."""
-    inner = PADDING * 2
-    lines = (f"{inner}{quote(key)}: {_plain_value(value)}" for key, value in values.items())
-    return "{\n" + ",\n".join(lines) + f"\n{PADDING}}}"
-
-
-def _plain_value(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "[]" if value == [] else _one_line(value, "")
+def _nested(value: "Any", pad: str) -> str:
+    """Dicts, lists and values; `pad` is the indent of the line on which it begins."""
+    if isinstance(value, dict):
+        inner = [f"{quote(key)}: {_nested(entry, pad + PADDING)}" for key, entry in value.items()]
+        opened, closed = "{}"
+    elif isinstance(value, list):
+        inner = [_nested(entry, pad + PADDING) for entry in value]
+        opened, closed = "[]"
+    else:
+        return _one_line(value, "boolean" if isinstance(value, bool) else "")
+    lines = f",\n{pad}{PADDING}".join(inner)
+    return f"{opened}\n{pad}{PADDING}{lines}\n{pad}{closed}" if inner else opened + closed
 
 
 def reindent(text: str, pad: str) -> str:

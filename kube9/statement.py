@@ -1,7 +1,7 @@
 """The SQL of a query: the pieces of the plan, joined by what was given. No value is ever part of the text."""
 
 MOST_COUNTED = 10_000  # where a total would take reading the table
-PAGING = ("limit", "offset", "page_token", "after", "sort")  # parameters that are no condition
+PAGING = ("limit", "offset", "page_token", "after", "sort", "require_coverage")  # parameters that are no condition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

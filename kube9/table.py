@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kube9 import render, times
+from kube9 import account, render, times
 from kube9.bind import Asked
 from kube9.query import Answer
 
@@ -58,11 +58,27 @@ class Tables:
             emoji=False,
             markup=False,
         )
+        self.windowed = any(name in asked.values for name in asked.query["window"] or ())
+        self.to_say = True
         self.widths: dict[str, int] = {}
         self.with_namespace = self.goes_on
 
     def page(self, answer: Answer, last: bool = False) -> bool:
         """Write a page; `last` says that none follows, though there may be more rows. False when the reader has gone."""
+        if self.goes_on:  # what is said once comes before rows without an end
+            self._say_coverage(answer)
+        going_on = self._page(answer, last)
+        if going_on and not self.goes_on:
+            self._say_coverage(answer)
+        return going_on
+
+    def _say_coverage(self, answer: Answer) -> None:
+        """Say what was watched, once, where a time was asked for or something is missing."""
+        found, self.to_say = self.to_say and answer.coverage, False
+        if found and (self.windowed or found.gaps or found.from_at is None):
+            render.say(account.line(found))
+
+    def _page(self, answer: Answer, last: bool) -> bool:
         rows = [dict(zip(answer.fields, row, strict=True)) for row in answer.rows]
         if not rows:
             rows_are = self.message["plural"].replace("_", " ")

@@ -19,9 +19,36 @@ CREATE TABLE coverage (
     from_at TEXT NOT NULL,
     to_at TEXT NOT NULL,
     cause TEXT NOT NULL,     -- why nobody watched before from_at
-    recovered_from TEXT      -- what happened from here on was read afterwards; null: nothing of it
+    recovered_from TEXT,     -- what happened from here on was read afterwards; null: nothing of it
+    -- Filled in by the trigger: with sums up to each stretch, what was watched of any window is known from its two ends.
+    after_at TEXT,                          -- end of the stretch before, where the gap begins; null for the first
+    watched_ms INTEGER NOT NULL DEFAULT 0,  -- how long all stretches before were
+    known_ms INTEGER NOT NULL DEFAULT 0     -- the same, and what was read afterwards of the gaps between
 );
 CREATE INDEX idx_coverage_resource ON coverage (resource, to_at);
+
+-- Stretches of a resource are added in their order, and only the last one grows. One that begins before the last one ended,
+-- because a clock was set back, ends it.
+CREATE TRIGGER coverage_sums AFTER INSERT ON coverage WHEN NEW.resource <> 'import' BEGIN
+    UPDATE coverage
+    SET after_at = last.to_at,
+        watched_ms = last.watched_ms + last.length_ms,
+        known_ms = last.known_ms + last.length_ms + last.recovered_ms
+    FROM (
+        SELECT
+            to_at,
+            watched_ms,
+            known_ms,
+            CAST(round(max(0, julianday(min(to_at, NEW.from_at)) - julianday(from_at)) * 86400000) AS INTEGER) AS length_ms,
+            CAST(round(max(0, coalesce(julianday(NEW.from_at) - julianday(max(to_at, NEW.recovered_from)), 0)) * 86400000)
+                AS INTEGER) AS recovered_ms
+        FROM coverage
+        WHERE resource = NEW.resource AND id <> NEW.id
+        ORDER BY to_at DESC, id DESC
+        LIMIT 1
+    ) AS last
+    WHERE coverage.id = NEW.id;
+END;
 
 -- What is gone by age or size: events of this severity that were last seen before this time.
 CREATE TABLE evictions (
