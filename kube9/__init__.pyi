@@ -299,6 +299,8 @@ class ListEventsRequest(Request):
     """go on where a page ended, with the next_page_token it gave"""
     after: str | None = None
     """only what was added or updated since, in the order of changes, with the sync_token of an earlier answer"""
+    require_coverage: str | float | None = None
+    """answer only if at least so much of the time asked for was watched, or read afterwards"""
     sort: _ListEventsSort | None = "last_seen_at"
     """in which order"""
 
@@ -378,6 +380,8 @@ class SummaryEventsRequest(Request):
     """leave out so many rows first"""
     page_token: str | None = None
     """go on where a page ended, with the next_page_token it gave"""
+    require_coverage: str | float | None = None
+    """answer only if at least so much of the time asked for was watched, or read afterwards"""
 
 class SummaryEventsResponse(_Page[EventCount]):
     """Count events by type, severity, reason, namespace or kind."""
@@ -409,6 +413,8 @@ class NoisyEventsRequest(Request):
     """leave out so many rows first"""
     page_token: str | None = None
     """go on where a page ended, with the next_page_token it gave"""
+    require_coverage: str | float | None = None
+    """answer only if at least so much of the time asked for was watched, or read afterwards"""
 
 class NoisyEventsResponse(_Page[NoisyObject]):
     """List the objects whose events repeat most."""
@@ -438,6 +444,8 @@ class ReasonsEventsRequest(Request):
     """leave out so many rows first"""
     page_token: str | None = None
     """go on where a page ended, with the next_page_token it gave"""
+    require_coverage: str | float | None = None
+    """answer only if at least so much of the time asked for was watched, or read afterwards"""
 
 class ReasonsEventsResponse(_Page[ReasonCount]):
     """List the reasons of events with how often each was given."""
@@ -471,6 +479,8 @@ class TimelineEventsRequest(Request):
     """leave out so many rows first"""
     page_token: str | None = None
     """go on where a page ended, with the next_page_token it gave"""
+    require_coverage: str | float | None = None
+    """answer only if at least so much of the time asked for was watched, or read afterwards"""
 
 class TimelineEventsResponse(_Page[EventInterval]):
     """Count events by time, in intervals that fit the window."""
@@ -505,6 +515,7 @@ class _EventsService:
         offset: int | None = 0,
         page_token: str | None = None,
         after: str | None = None,
+        require_coverage: str | float | None = None,
         sort: _ListEventsSort | None = "last_seen_at",
         request: ListEventsRequest | None = None,
         timeout: float | None = 30.0,
@@ -532,6 +543,7 @@ class _EventsService:
             offset: leave out so many rows first
             page_token: go on where a page ended, with the next_page_token it gave
             after: only what was added or updated since, in the order of changes, with the sync_token of an earlier answer
+            require_coverage: answer only if at least so much of the time asked for was watched, or read afterwards
             sort: in which order
             request: all of these as a ListEventsRequest
             timeout: time limit in seconds
@@ -559,6 +571,7 @@ class _EventsService:
         offset: int | None = 0,
         page_token: str | None = None,
         after: str | None = None,
+        require_coverage: str | float | None = None,
         sort: _ListEventsSort | None = "last_seen_at",
         request: ListEventsRequest | None = None,
         timeout: float | None = 30.0,
@@ -588,6 +601,7 @@ class _EventsService:
             offset: leave out so many rows first
             page_token: go on where a page ended, with the next_page_token it gave
             after: only what was added or updated since, in the order of changes, with the sync_token of an earlier answer
+            require_coverage: answer only if at least so much of the time asked for was watched, or read afterwards
             sort: in which order
             request: all of these as a ListEventsRequest
             timeout: time limit in seconds
@@ -615,6 +629,7 @@ class _EventsService:
         offset: int | None = 0,
         page_token: str | None = None,
         after: str | None = None,
+        require_coverage: str | float | None = None,
         sort: _ListEventsSort | None = "last_seen_at",
         request: ListEventsRequest | None = None,
         timeout: float | None = ...,
@@ -644,6 +659,7 @@ class _EventsService:
             offset: leave out so many rows first
             page_token: go on where a page ended, with the next_page_token it gave
             after: only what was added or updated since, in the order of changes, with the sync_token of an earlier answer
+            require_coverage: answer only if at least so much of the time asked for was watched, or read afterwards
             sort: in which order
             request: all of these as a ListEventsRequest
             timeout: time limit in seconds
@@ -776,6 +792,7 @@ class _EventsService:
         limit: int | None = 50,
         offset: int | None = 0,
         page_token: str | None = None,
+        require_coverage: str | float | None = None,
         request: SummaryEventsRequest | None = None,
         timeout: float | None = 30.0,
     ) -> SummaryEventsResponse:
@@ -793,6 +810,7 @@ class _EventsService:
             limit: at most so many rows
             offset: leave out so many rows first
             page_token: go on where a page ended, with the next_page_token it gave
+            require_coverage: answer only if at least so much of the time asked for was watched, or read afterwards
             request: all of these as a SummaryEventsRequest
             timeout: time limit in seconds
         """
@@ -810,6 +828,7 @@ class _EventsService:
         limit: int | None = 50,
         offset: int | None = 0,
         page_token: str | None = None,
+        require_coverage: str | float | None = None,
         request: SummaryEventsRequest | None = None,
         timeout: float | None = 30.0,
     ) -> Iterator[EventCount]:
@@ -829,6 +848,7 @@ class _EventsService:
             limit: at most so many rows
             offset: leave out so many rows first
             page_token: go on where a page ended, with the next_page_token it gave
+            require_coverage: answer only if at least so much of the time asked for was watched, or read afterwards
             request: all of these as a SummaryEventsRequest
             timeout: time limit in seconds
         """
@@ -845,6 +865,7 @@ class _EventsService:
         limit: int | None = 20,
         offset: int | None = 0,
         page_token: str | None = None,
+        require_coverage: str | float | None = None,
         request: NoisyEventsRequest | None = None,
         timeout: float | None = 30.0,
     ) -> NoisyEventsResponse:
@@ -861,6 +882,7 @@ class _EventsService:
             limit: at most so many rows
             offset: leave out so many rows first
             page_token: go on where a page ended, with the next_page_token it gave
+            require_coverage: answer only if at least so much of the time asked for was watched, or read afterwards
             request: all of these as a NoisyEventsRequest
             timeout: time limit in seconds
         """
@@ -877,6 +899,7 @@ class _EventsService:
         limit: int | None = 20,
         offset: int | None = 0,
         page_token: str | None = None,
+        require_coverage: str | float | None = None,
         request: NoisyEventsRequest | None = None,
         timeout: float | None = 30.0,
     ) -> Iterator[NoisyObject]:
@@ -895,6 +918,7 @@ class _EventsService:
             limit: at most so many rows
             offset: leave out so many rows first
             page_token: go on where a page ended, with the next_page_token it gave
+            require_coverage: answer only if at least so much of the time asked for was watched, or read afterwards
             request: all of these as a NoisyEventsRequest
             timeout: time limit in seconds
         """
@@ -910,6 +934,7 @@ class _EventsService:
         limit: int | None = 50,
         offset: int | None = 0,
         page_token: str | None = None,
+        require_coverage: str | float | None = None,
         request: ReasonsEventsRequest | None = None,
         timeout: float | None = 30.0,
     ) -> ReasonsEventsResponse:
@@ -925,6 +950,7 @@ class _EventsService:
             limit: at most so many rows
             offset: leave out so many rows first
             page_token: go on where a page ended, with the next_page_token it gave
+            require_coverage: answer only if at least so much of the time asked for was watched, or read afterwards
             request: all of these as a ReasonsEventsRequest
             timeout: time limit in seconds
         """
@@ -940,6 +966,7 @@ class _EventsService:
         limit: int | None = 50,
         offset: int | None = 0,
         page_token: str | None = None,
+        require_coverage: str | float | None = None,
         request: ReasonsEventsRequest | None = None,
         timeout: float | None = 30.0,
     ) -> Iterator[ReasonCount]:
@@ -957,6 +984,7 @@ class _EventsService:
             limit: at most so many rows
             offset: leave out so many rows first
             page_token: go on where a page ended, with the next_page_token it gave
+            require_coverage: answer only if at least so much of the time asked for was watched, or read afterwards
             request: all of these as a ReasonsEventsRequest
             timeout: time limit in seconds
         """
@@ -974,6 +1002,7 @@ class _EventsService:
         limit: int | None = 1000,
         offset: int | None = 0,
         page_token: str | None = None,
+        require_coverage: str | float | None = None,
         request: TimelineEventsRequest | None = None,
         timeout: float | None = 30.0,
     ) -> TimelineEventsResponse:
@@ -994,6 +1023,7 @@ class _EventsService:
             limit: at most so many rows
             offset: leave out so many rows first
             page_token: go on where a page ended, with the next_page_token it gave
+            require_coverage: answer only if at least so much of the time asked for was watched, or read afterwards
             request: all of these as a TimelineEventsRequest
             timeout: time limit in seconds
         """
@@ -1011,6 +1041,7 @@ class _EventsService:
         limit: int | None = 1000,
         offset: int | None = 0,
         page_token: str | None = None,
+        require_coverage: str | float | None = None,
         request: TimelineEventsRequest | None = None,
         timeout: float | None = 30.0,
     ) -> Iterator[EventInterval]:
@@ -1033,6 +1064,7 @@ class _EventsService:
             limit: at most so many rows
             offset: leave out so many rows first
             page_token: go on where a page ended, with the next_page_token it gave
+            require_coverage: answer only if at least so much of the time asked for was watched, or read afterwards
             request: all of these as a TimelineEventsRequest
             timeout: time limit in seconds
         """

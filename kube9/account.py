@@ -1,12 +1,12 @@
 """Coverage in words: how much of the time asked for was watched, and why the rest was not."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kube9 import times
 from kube9.model import CAUSES
 
 if TYPE_CHECKING:
-    from kube9.coverage import Coverage
+    from kube9.coverage import Coverage, Gap
 
 MOST = 3  # gaps in one line
 MOST_LINES = 10  # gaps in the details of an error
@@ -21,9 +21,10 @@ UNITS: tuple[tuple[int, int, int, str], ...] = (
 
 def line(found: "Coverage") -> str:
     """One line, such as `covered 23h51m of 24h; gap 14:02–14:11 UTC (kube9 was not running, recovered)`."""
-    if found.from_at is None or found.to_at is None:
+    if found.begin is None:
         return "covered nothing: nobody ever watched"
-    said = f"covered {duration(found.covered_seconds * 1000)} of {duration(_length_ms(found))}"
+    covered = duration(found.covered_seconds * 1000) if found.covered_seconds else "nothing"
+    said = f"covered {covered} of {duration(_length_ms(found))}"
     gaps, more = _chosen(found, MOST)
     if gaps:
         said += f"; gap{'s' * (len(gaps) > 1)} {', '.join(_gap(gap, found) for gap in gaps)}"
@@ -48,32 +49,32 @@ def duration(ms: int) -> str:
     return "".join(f"{number}{name}" for number, name in zip(numbers, names, strict=True) if number) or "0s"
 
 
-def _chosen(found: "Coverage", most: int) -> tuple[list[dict[str, Any]], str]:
+def _chosen(found: "Coverage", most: int) -> "tuple[list[Gap], str]":
     """The gaps to tell, oldest first, and how many there are besides: what is missing comes before what was recovered."""
-    newest = sorted(found.gaps, key=lambda gap: (gap["recovered"], -times.parse(gap["to"], 0)))
+    newest = sorted(found.gaps, key=lambda gap: (gap.recovered, -times.parse(gap.end, 0)))
     chosen, left = newest[:most], len(newest) - most
     more = f"{left}{' and older ones' if found.more_gaps else ''}" if left > 0 else "older ones" if found.more_gaps else ""
     return [gap for gap in found.gaps if gap in chosen], more
 
 
-def _gap(gap: dict[str, Any], window: "Coverage") -> str:
+def _gap(gap: "Gap", window: "Coverage") -> str:
     """`14:02–14:11 UTC (kube9 was not running, recovered)`; with dates where the window is longer than a day."""
-    begin, end = gap["from"], gap["to"]
+    begin, end = gap.begin, gap.end
     short = times.parse(end, 0) - times.parse(begin, 0) < 2 * MINUTE_MS
     dated = _length_ms(window) > times.DAY_MS + HOUR_MS
     first, last = (_clock(at, dated, short) for at in (begin, end))
     if dated and begin[:10] == end[:10]:
         last = _clock(end, False, short)
-    if begin == window.from_at and end == window.to_at:
+    if begin == window.begin and end == window.end:
         span = "all of it"
-    elif begin == window.from_at:
+    elif begin == window.begin:
         span = f"until {_clock(end, dated, short)} UTC"
-    elif end == window.to_at:
+    elif end == window.end:
         span = f"since {first} UTC"
     else:
         span = f"{first}–{last} UTC"
-    why = [CAUSES.get(gap["cause"], gap["cause"]), *(["recovered"] if gap["recovered"] else [])]
-    of = gap["severities"] or ([gap["resource"]] if gap["resource"] not in (None, "events") else [])
+    why = [CAUSES.get(gap.cause, gap.cause), *(["recovered"] if gap.recovered else [])]
+    of = gap.severities or ([gap.resource] if gap.resource and gap.resource != "events" else [])
     return f"{span} ({', '.join(of)}{': ' if of else ''}{', '.join(why)})"
 
 
@@ -83,4 +84,4 @@ def _clock(at: str, dated: bool, seconds: bool) -> str:
 
 
 def _length_ms(window: "Coverage") -> int:
-    return times.parse(window.to_at or "", 0) - times.parse(window.from_at or "", 0)
+    return times.parse(window.end or "", 0) - times.parse(window.begin or "", 0)

@@ -7,12 +7,12 @@ on the resource `events`; the others are watched for the events that kube9 deriv
 from kube9 import errors, times
 
 EVENTS = "events"
-MOST_GAPS = 50  # in an answer, the newest
+MOST_GAPS = 20  # in an answer, the newest
 ALIVE_MS = 60_000  # a recorder with a sign of life younger than this runs
 PROVEN_MS = 90_000  # a watch without lines is proven every 30 s: what is younger than this is no gap
 ALIKE_MS = 90_000  # gaps of several resources that begin and end so near to each other are one
 
-# From value to value by the index. A resource that the recorder has stopped to watch, because it was told so, has no gap.
+# From value to value by the index. A resource that the recorder was told to watch no longer has no gap.
 OTHERS = """
 WITH RECURSIVE known (resource) AS (
     SELECT min(resource) FROM coverage
@@ -26,34 +26,57 @@ WHERE resource NOT IN ('events', 'import') AND (
     OR resource IN (SELECT key FROM heartbeat, json_each(CASE WHEN json_valid(watch) THEN watch ELSE '{}' END))
 )
 """
-STRETCH = "SELECT from_at, to_at, cause, recovered_from, after_at, watched_ms, known_ms FROM coverage WHERE resource = ?"
-FIRST, LAST = f"{STRETCH} ORDER BY to_at LIMIT 1", f"{STRETCH} ORDER BY to_at DESC LIMIT 1"
-NEXT = f"{STRETCH} AND to_at >= ? ORDER BY to_at LIMIT 1"
-WITHIN = f"{STRETCH} AND to_at > ? AND to_at <= ? ORDER BY to_at DESC LIMIT {MOST_GAPS + 1}"
+ENDS = "SELECT {}(to_at), from_at, after_at FROM coverage WHERE resource = 'events'"
+# Those that end within a window, and the one that ends behind it, whose gap may begin within; the newest first.
+STRETCHES = f"""
+SELECT from_at, to_at, cause, recovered_from, after_at
+FROM coverage
+WHERE resource = :resource
+  AND to_at > :begin
+  AND to_at <= coalesce((SELECT min(to_at) FROM coverage WHERE resource = :resource AND to_at >= :end), :end)
+ORDER BY to_at DESC
+LIMIT {MOST_GAPS + 1}
+"""
+SUMS = """
+SELECT from_at, to_at, recovered_from, watched_ms, known_ms
+FROM coverage
+WHERE resource = ? AND to_at >= ?
+ORDER BY to_at
+LIMIT 1
+"""
 IMPORTED = "SELECT from_at, to_at FROM coverage WHERE resource = 'import' ORDER BY from_at"
 EVICTED = "SELECT severity, cause, before_at FROM evictions WHERE before_at > ?"
 BEAT = "SELECT beat_at FROM heartbeat"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from kube9.store import Connection
 
-    Gap = dict[str, Any]
+
+class Gap:
+    """A part of a window that was not watched, or is not there any more. Times are ISO 8601 text.
+
+    `resource` is None for all, and so is `severities`.
+    """
+
+    __slots__ = ("begin", "cause", "end", "recovered", "resource", "severities")
+
+    def __init__(self, begin: str, end: str, cause: str, resource: str | None, *, recovered: bool = False) -> None:
+        self.begin, self.end, self.cause, self.resource, self.recovered = begin, end, cause, resource, recovered
+        self.severities: list[str] | None = None
 
 
 class Coverage:
     """What of a window was watched. Times are ISO 8601 text, None where nothing was ever recorded.
 
-    `gaps` are dicts as answers have them, oldest first; `more_gaps` says that older ones are left out. `percent` is how
-    much of the window nothing is missing of: it was watched, or read afterwards, and is still kept.
+    `gaps` are the newest, oldest first; `more_gaps` says that there are older ones. `percent` is how much of the window
+    nothing is missing of: it was watched, or read afterwards, and is still kept.
     """
 
-    __slots__ = ("complete", "covered_seconds", "from_at", "gaps", "more_gaps", "percent", "to_at")
+    __slots__ = ("begin", "complete", "covered_seconds", "end", "gaps", "more_gaps", "percent")
 
-    def __init__(self, from_at: str | None, to_at: str | None) -> None:
-        self.from_at, self.to_at = from_at, to_at
+    def __init__(self, begin: str | None, end: str | None) -> None:
+        self.begin, self.end = begin, end
         self.covered_seconds, self.complete, self.percent = 0, False, 0.0
         self.gaps: list[Gap] = []
         self.more_gaps = False
@@ -68,27 +91,34 @@ def read(connection: "Connection", since: str | None, until: str | None, *, seve
         until: end of the window; None is the present, or the last proof while the recorder is at work.
         severities: those asked for; what is no longer kept of others is no gap.
         now_ms: the present, milliseconds since 1970.
+
+    Raises:
+        DataLoss: a time in the database is none.
     """
-    events, imported = _Track(connection, EVENTS), connection.execute(IMPORTED).fetchall()
-    begin = since or min([row[0] for row in (events.first, *imported[:1]) if row], default=None)
+    (first,), (last,) = (connection.execute(ENDS.format(which)).fetchall() for which in ("min", "max"))
+    imported = connection.execute(IMPORTED).fetchall()
+    begin = since or min([at for at in (first[1], *(row[0] for row in imported[:1])) if at], default=None)
     if begin is None:
         return Coverage(None, None)
-    end, why = _present(connection, events.last, now_ms)
-    end = max(begin, min(end, until or end))
-    found = Coverage(begin, end)
-    others = [_Track(connection, resource) for (resource,) in connection.execute(OTHERS).fetchall()]
-    tracks = [events, *others]
-    gaps = _together([track.gaps(begin, end, why) for track in tracks])
-    complete = all(gap["recovered"] for gap in gaps) and all(track.is_known(begin, end) for track in tracks if track.cut)
+    present, why = _present(connection, last[0], now_ms)
+    end = max(begin, min(until or present, present))
+    gaps, cut = _all_gaps(connection, begin, end, why)
+    if first[2] and begin < first[2]:  # the stretches before it are no longer kept
+        gaps.append(Gap(begin, min(first[2], end), "older_than_retention", None))
+    complete = all(gap.recovered for gap in gaps) and all(_is_known(connection, name, begin, end) for name in cut)
     evicted = [row for row in connection.execute(EVICTED, (begin,)).fetchall() if row[0] in severities]
     gaps = [*_with_imports(gaps, imported), *_evicted(begin, end, evicted, severities)]
-    gaps.sort(key=lambda gap: gap["to"])
-    found.gaps, found.more_gaps = gaps[-MOST_GAPS:], len(gaps) > MOST_GAPS or any(track.cut for track in tracks)
+    gaps.sort(key=lambda gap: gap.end)
+    found = Coverage(begin, end)
+    found.gaps, found.more_gaps = gaps[-MOST_GAPS:], bool(cut) or len(gaps) > MOST_GAPS
     found.complete = complete and not evicted
-    found.covered_seconds = events.watched_ms(begin, end) // 1000
-    kept_from = min(max([begin, *(before for _, _, before in evicted)]), end)
+    (watched, known), (watched_before, known_before) = (_sums(connection, EVENTS, at, last[0]) for at in (end, begin))
+    found.covered_seconds = (watched - watched_before) // 1000
+    if evicted:
+        kept_from = min(max(begin, *(before for _, _, before in evicted)), end)
+        known_before = _sums(connection, EVENTS, kept_from, last[0])[1]
     length_ms = _ms(end) - _ms(begin)
-    found.percent = 100 * events.known_ms(kept_from, end) / length_ms if length_ms else 100.0
+    found.percent = 100 * (known - known_before) / length_ms if length_ms else 100.0
     return found
 
 
@@ -102,142 +132,143 @@ def demand(found: Coverage, percent: float) -> None:
     raise errors.FailedPrecondition(what, account.gap_lines(found) or account.line(found))
 
 
-class _Track:
-    """The stretches of one resource."""
-
-    def __init__(self, connection: "Connection", resource: str) -> None:
-        self.connection, self.resource = connection, resource
-        self.first, self.last = (connection.execute(sql, (resource,)).fetchone() for sql in (FIRST, LAST))
-        self.cut = False  # `gaps` left out older ones
-
-    def gaps(self, begin: str, end: str, why: str) -> "list[Gap]":
-        """The gaps of a window, newest first; `why` nobody watches behind the last stretch."""
-        found: list[Gap] = []
-        if begin == end:
-            return found
-        if not self.last:
-            return [_gap(begin, end, "before_first_recording", self.resource)]
-        if self.last[1] < end:
-            found.append(_gap(max(begin, self.last[1]), end, why, self.resource))
-        behind = self._next(end)  # its gap may begin within the window
-        rows = self.connection.execute(WITHIN, (self.resource, begin, behind[1])).fetchall()
-        self.cut = len(rows) > MOST_GAPS
-        for from_at, _, cause, recovered_from, after_at, _, _ in rows[:MOST_GAPS]:
-            first, last = max(begin, after_at or begin), min(from_at, end)
-            if first < last:
-                middle = last if recovered_from is None else min(max(first, recovered_from), last)
-                if middle < last:
-                    found.append(_gap(middle, last, cause, self.resource, recovered=True))
-                if first < middle:
-                    found.append(_gap(first, middle, cause, self.resource))
-        if self.first[4] and begin < self.first[4]:  # the stretches before it are no longer kept
-            found.append(_gap(begin, min(self.first[4], end), "older_than_retention", self.resource))
-        return found
-
-    def watched_ms(self, begin: str, end: str) -> int:
-        """How much of a window was watched, in milliseconds."""
-        return self._sums(end)[0] - self._sums(begin)[0]
-
-    def known_ms(self, begin: str, end: str) -> int:
-        """How much of a window was watched or read afterwards, in milliseconds."""
-        return self._sums(end)[1] - self._sums(begin)[1]
-
-    def is_known(self, begin: str, end: str) -> bool:
-        """Whether all of a window was watched or read afterwards."""
-        return self.known_ms(begin, end) == _ms(end) - _ms(begin)
-
-    def _sums(self, at: str) -> tuple[int, int]:
-        """How much was watched, and how much watched or read afterwards, up to a time; from the first stretch on."""
-        if not self.last:
-            return 0, 0
-        from_at, to_at, _, recovered_from, _, watched_ms, known_ms = self._next(at)
-        at_ms, from_ms = _ms(min(at, to_at)), _ms(from_at)
-        if at_ms >= from_ms:
-            return watched_ms + at_ms - from_ms, known_ms + at_ms - from_ms
-        if recovered_from:
-            known_ms -= max(0, from_ms - max(at_ms, _ms(recovered_from)))
-        return watched_ms, known_ms
-
-    def _next(self, at: str) -> "tuple[Any, ...]":
-        """The stretch that goes on at a time, else the next one, else the last."""
-        found: tuple[Any, ...] | None = self.connection.execute(NEXT, (self.resource, at)).fetchone()
-        return found or self.last
-
-
-def _present(connection: "Connection", last: "tuple[Any, ...] | None", now_ms: int) -> tuple[str, str]:
+def _present(connection: "Connection", proven_at: str | None, now_ms: int) -> tuple[str, str]:
     """Where a window ends that has no end, and why nobody watches behind the last stretch."""
     now = times.iso(now_ms)
     beat = connection.execute(BEAT).fetchone()
     if beat is None or beat[0] < times.iso(now_ms - ALIVE_MS):
         return now, "not_running"
-    return (last[1] if last and last[1] > times.iso(now_ms - PROVEN_MS) else now), "disconnected"
+    return (proven_at if proven_at and proven_at > times.iso(now_ms - PROVEN_MS) else now), "disconnected"
 
 
-def _together(found: "list[list[Gap]]") -> "list[Gap]":
-    """The gaps of all resources, those of `events` first; what all of them have is told once, without a resource."""
-    events, *others = found
-    told = list(events)
-    shared = [0] * len(events)
-    for gaps in others:
-        start = 0  # both lists are newest first
+def _all_gaps(connection: "Connection", begin: str, end: str, why: str) -> tuple[list[Gap], list[str]]:
+    """The gaps of a window; a gap that all resources have is told once. And the resources whose older ones are left out."""
+    events, more = _gaps_of(connection, EVENTS, begin, end, why)
+    told, cut = list(events), [EVENTS] if more else []
+    spans = [(_ms(gap.begin), _ms(gap.end)) for gap in events]
+    alike: list[list[Gap]] = [[] for _ in events]  # gaps of other resources, for each
+    unwatched: list[set[str]] = [set() for _ in events]  # the others that nobody watched either
+    others = [resource for (resource,) in connection.execute(OTHERS).fetchall()]
+    for resource in others:
+        gaps, more = _gaps_of(connection, resource, begin, end, why)
+        cut += [resource] if more else []
+        index = 0  # both lists are newest first
         for gap in gaps:
-            while start < len(events) and events[start]["from"] >= gap["to"]:
-                start += 1
-            index = start
-            while index < len(events) and events[index]["to"] > gap["from"] and not _alike(events[index], gap):
+            while index < len(events) and events[index].begin >= gap.end:
                 index += 1
-            if index < len(events) and events[index]["to"] > gap["from"]:
-                shared[index] += 1
+            begin_ms, end_ms = _ms(gap.begin), _ms(gap.end)
+            for place in range(index, len(events)):
+                event, (first_ms, last_ms) = events[place], spans[place]
+                if event.end <= gap.begin:
+                    told.append(gap)
+                    break
+                near = abs(first_ms - begin_ms) <= ALIKE_MS and abs(last_ms - end_ms) <= ALIKE_MS
+                if near and (event.cause, event.recovered) == (gap.cause, gap.recovered):
+                    alike[place].append(gap)
+                    unwatched[place].add(resource)
+                    break
+                if begin_ms <= first_ms and last_ms <= end_ms:
+                    unwatched[place].add(resource)
             else:
                 told.append(gap)
-    for gap, count in zip(events, shared, strict=True):
-        if count >= len(others):
-            gap["resource"] = None
-    return told
+    for gap, same, resources in zip(events, alike, unwatched, strict=True):
+        if len(resources) == len(others):
+            gap.resource = None
+        else:
+            told += same
+    return told, cut
 
 
-def _alike(one: "Gap", other: "Gap") -> bool:
-    return (
-        one["cause"] == other["cause"]
-        and one["recovered"] == other["recovered"]
-        and all(abs(_ms(one[side]) - _ms(other[side])) <= ALIKE_MS for side in ("from", "to"))
-    )
+def _gaps_of(connection: "Connection", resource: str, begin: str, end: str, why: str) -> tuple[list[Gap], bool]:
+    """The gaps of a resource in a window, newest first, and whether there are more; `why` it is not watched any more."""
+    if begin == end:
+        return [], False
+    stretches = connection.execute(STRETCHES, {"resource": resource, "begin": begin, "end": end}).fetchall()
+    found = []
+    if not stretches or stretches[0][1] < end:
+        known = bool(stretches) or _is_older(connection, resource, begin)
+        found.append(Gap(stretches[0][1] if stretches else begin, end, why if known else "before_first_recording", resource))
+    for from_at, _, cause, recovered_from, after_at in stretches[:MOST_GAPS]:
+        first, last = max(begin, after_at or begin), min(from_at, end)
+        if first < last:
+            middle = last if recovered_from is None else min(max(first, recovered_from), last)
+            if middle < last:
+                found.append(Gap(middle, last, cause, resource, recovered=True))
+            if first < middle:
+                found.append(Gap(first, middle, cause, resource))
+    return found, len(stretches) > MOST_GAPS
 
 
-def _with_imports(gaps: "list[Gap]", imported: "list[tuple[str, str]]") -> "list[Gap]":
+def _is_older(connection: "Connection", resource: str, at: str) -> bool:
+    """Whether a resource was watched before a time."""
+    sql = "SELECT EXISTS (SELECT 1 FROM coverage WHERE resource = ? AND to_at <= ?)"
+    return bool(connection.execute(sql, (resource, at)).fetchone()[0])
+
+
+def _is_known(connection: "Connection", resource: str, begin: str, end: str) -> bool:
+    """Whether all of a window was watched or read afterwards; it ends before the last stretch of the resource does."""
+    return _sums(connection, resource, end, end)[1] - _sums(connection, resource, begin, end)[1] == _ms(end) - _ms(begin)
+
+
+def _sums(connection: "Connection", resource: str, at: str, last: str | None) -> tuple[int, int]:
+    """How much was watched, and how much watched or read afterwards, up to a time: milliseconds from the first stretch on.
+
+    Args:
+        connection: of a database.
+        resource: the resource.
+        at: the time.
+        last: where its last stretch ends.
+    """
+    found = connection.execute(SUMS, (resource, min(at, last or at))).fetchone()
+    if not found:
+        return 0, 0
+    from_at, to_at, recovered_from, watched_ms, known_ms = found
+    at_ms, from_ms = _ms(min(at, to_at)), _ms(from_at)
+    if at_ms >= from_ms:
+        return watched_ms + at_ms - from_ms, known_ms + at_ms - from_ms
+    if recovered_from:
+        known_ms -= max(0, from_ms - max(at_ms, _ms(recovered_from)))
+    return watched_ms, known_ms
+
+
+def _with_imports(gaps: list[Gap], imported: list[tuple[str, str]]) -> list[Gap]:
     """The gaps, those of events cut where a file tells what happened."""
+    if not imported:
+        return gaps
     found = []
     for gap in gaps:
-        at = gap["from"]
-        if not gap["recovered"] and gap["resource"] in (None, EVENTS):
+        at = gap.begin
+        if not gap.recovered and gap.resource in (None, EVENTS):
             for begin, end in imported:  # by their begin; they may overlap
-                begin, end = max(begin, at), min(end, gap["to"])
+                begin, end = max(begin, at), min(end, gap.end)
                 if begin < end:
                     if at < begin:
-                        found.append(gap | {"from": at, "to": begin})
-                    found.append(gap | {"from": begin, "to": end, "cause": "imported_only"})
+                        found.append(Gap(at, begin, gap.cause, gap.resource))
+                    found.append(Gap(begin, end, "imported_only", gap.resource))
                     at = end
-        if at < gap["to"]:
-            found.append(gap | {"from": at})
+        if at < gap.end:
+            found.append(Gap(at, gap.end, gap.cause, gap.resource, recovered=gap.recovered))
     return found
 
 
-def _evicted(begin: str, end: str, evicted: "list[tuple[str, str, str]]", severities: list[str]) -> "list[Gap]":
+def _evicted(begin: str, end: str, evicted: list[tuple[str, str, str]], severities: list[str]) -> list[Gap]:
     """What is no longer kept of a window, once for each cause and time."""
-    gone: dict[tuple[str, str], list[str]] = {}
+    gone: dict[tuple[str, str], Gap] = {}
     for severity, cause, before in sorted(evicted, key=lambda row: severities.index(row[0])):
-        gone.setdefault((cause, min(before, end)), []).append(severity)
-    return [
-        _gap(begin, before, cause, None) | {"severities": found} for (cause, before), found in gone.items() if begin < before
-    ]
+        gap = gone.setdefault((cause, before), Gap(begin, min(before, end), cause, None))
+        gap.severities = [*(gap.severities or []), severity]
+    return [gap for gap in gone.values() if gap.begin < gap.end]
 
 
-def _gap(begin: str, end: str, cause: str, resource: str | None, *, recovered: bool = False) -> "Gap":
-    return {"from": begin, "to": end, "cause": cause, "recovered": recovered, "resource": resource, "severities": None}
+_DAYS: dict[str, int] = {}
 
 
 def _ms(at: str) -> int:
+    """As `times.parse`, in a fifth of the time, because the times of a database have one form."""
     try:
-        return times.parse(at, 0)
-    except ValueError as error:
-        raise errors.DataLoss("the database is damaged", f'a time in the table coverage, "{at}", is {error}') from None
+        day = _DAYS.get(at[:10])
+        if day is None:
+            day = _DAYS[at[:10]] = times.parse(at[:10], 0)
+        return day + (int(at[11:13]) * 60 + int(at[14:16])) * 60_000 + int(at[17:19] + at[20:23])
+    except ValueError:
+        raise errors.DataLoss("the database is damaged", f'"{at}" in the table coverage is no time') from None

@@ -78,9 +78,16 @@ def pagination(answer: Answer) -> "dict[str, Any]":
 
 def coverage(found: Coverage) -> "dict[str, Any]":
     """What of the window asked for was watched."""
+    gaps = [
+        {
+            "from": gap.begin, "to": gap.end, "cause": gap.cause, "recovered": gap.recovered, "resource": gap.resource,
+            "severities": gap.severities,
+        }
+        for gap in found.gaps
+    ]  # fmt: skip
     return {
-        "from": found.from_at, "to": found.to_at, "covered_seconds": found.covered_seconds, "complete": found.complete,
-        "gaps": found.gaps, "more_gaps": found.more_gaps,
+        "from": found.begin, "to": found.end, "covered_seconds": found.covered_seconds, "complete": found.complete,
+        "gaps": gaps, "more_gaps": found.more_gaps,
     }  # fmt: skip
 
 

@@ -75,7 +75,7 @@ class Tables:
     def _say_coverage(self, answer: Answer) -> None:
         """Say what was watched, once, where a time was asked for or something is missing."""
         found, self.to_say = self.to_say and answer.coverage, False
-        if found and (self.windowed or found.gaps or found.from_at is None):
+        if found and (self.windowed or found.gaps or found.begin is None):
             render.say(account.line(found))
 
     def _page(self, answer: Answer, last: bool) -> bool:

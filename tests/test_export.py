@@ -362,7 +362,7 @@ def test_a_typescript_client_compiles_and_reads_real_answers(project: Compiler, 
         f"{event['severity']} in {event['object_namespace'] or 'the cluster'}: {event['title']}" for event in bad["events"]
     ]
     assert len(lines) == 3
-    assert counts == f"3 of {bad['pagination']['total']} unknown"
+    assert counts == f"3 of {bad['pagination']['total']} false"
     assert health == "unhealthy"
     assert "yore" in refused
 

@@ -138,11 +138,11 @@ def test_what_is_shown_of_a_value_helps(db, recorded: Kube9):
 @pytest.mark.scenario("LIB-01")
 def test_a_request_asks_as_its_fields_do(db):
     for fields in (
-        {"severity": ["warning"], "limit": 3},
-        {"severity": "warning", "since": "2026-03-01T10:30:00Z"},
+        {"severity": ["warning"], "limit": 3, "until": "2026-04-01"},
+        {"severity": "warning", "since": "2026-03-01T10:30:00Z", "until": "2026-04-01"},
         {"since": datetime(2026, 3, 1, 10, 30, tzinfo=UTC), "until": datetime(2026, 3, 1, 10, 35)},
-        {"for_": "pod/pod-7", "only": True},
-        {"sort": "created_at", "offset": 10},
+        {"for_": "pod/pod-7", "only": True, "until": "2026-04-01"},
+        {"sort": "created_at", "offset": 10, "until": "2026-04-01"},
     ):
         assert db.events.list(request=library.ListEventsRequest(**fields)) == db.events.list(**fields)
     assert db.events.get(request=library.GetEventsRequest(id=db.events.list()[0].id)) == db.events.list()[0]
@@ -283,15 +283,21 @@ def test_several_values_are_any_collection(db, by):
 
 # What the library says, as the command line says it to the letter.
 SAME = {
-    "events list --limit 30 --offset 5": lambda db: db.events.list(limit=30, offset=5),
-    "events list --since 2026-03-01T10:30:00Z --namespace ns-1": lambda db: db.events.list(
-        since="2026-03-01T10:30:00Z", object_namespace="ns-1"
+    "events list --limit 30 --offset 5 --until 2026-04-01": lambda db: db.events.list(limit=30, offset=5, until="2026-04-01"),
+    "events list --since 2026-03-01T10:30:00Z --until 2026-04-01 --namespace ns-1": lambda db: db.events.list(
+        since="2026-03-01T10:30:00Z", until="2026-04-01", object_namespace="ns-1"
     ),
-    "events list --namespace nowhere": lambda db: db.events.list(object_namespace="nowhere"),
+    "events list --namespace nowhere --until 2026-04-01": lambda db: db.events.list(
+        object_namespace="nowhere", until="2026-04-01"
+    ),
     "events get {id}": lambda db: db.events.get(db.events.list(limit=1)[0].id),
-    "events summary --by namespace --since 2026-03-01": lambda db: db.events.summary(by="namespace", since="2026-03-01"),
-    "events noisy --since 2026-03-01": lambda db: db.events.noisy(since="2026-03-01"),
-    "events reasons --since 2026-03-01": lambda db: db.events.reasons(since="2026-03-01"),
+    "events summary --by namespace --since 2026-03-01 --until 2026-04-01": lambda db: db.events.summary(
+        by="namespace", since="2026-03-01", until="2026-04-01"
+    ),
+    "events noisy --since 2026-03-01 --until 2026-04-01": lambda db: db.events.noisy(since="2026-03-01", until="2026-04-01"),
+    "events reasons --since 2026-03-01 --until 2026-04-01": lambda db: db.events.reasons(
+        since="2026-03-01", until="2026-04-01"
+    ),
     "events timeline --since 2026-03-01 --until 2026-03-02": lambda db: db.events.timeline(
         since="2026-03-01", until=datetime(2026, 3, 2)
     ),
@@ -525,7 +531,7 @@ def test_a_time_limit_that_has_passed_is_exceeded(db, limit: float):
 
 
 def test_a_time_limit_may_be_without_bound(db):
-    assert db.events.list(timeout=None) == db.events.list(timeout=float("inf")) == db.events.list()
+    assert db.events.list(timeout=None).events == db.events.list(timeout=float("inf")).events == db.events.list().events
 
 
 @pytest.mark.scenario("LIB-04")

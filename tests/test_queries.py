@@ -261,7 +261,7 @@ def test_the_list_is_newest_first_with_its_place_and_its_coverage(sampled: Kube9
     assert list(answer) == ["events", "pagination", "coverage"]
     paging = {"total", "limit", "offset", "returned", "next_page_token", "sync_token", "total_exact"}
     assert answer["pagination"].keys() == paging
-    assert answer["coverage"].keys() == {"from", "to", "covered_seconds", "complete", "gaps"}
+    assert answer["coverage"].keys() == {"from", "to", "covered_seconds", "complete", "gaps", "more_gaps"}
     whole = sampled.events("--limit", "1000")
     assert whole == sorted(whole, key=lambda event: (event["last_seen_at"], event["id"]), reverse=True)
     assert answer["events"] == whole[:50]

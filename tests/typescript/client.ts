@@ -25,7 +25,7 @@ if ("code" in answer) {
   console.log(answer.code, answer.details);
 } else {
   answer.events.forEach((event) => console.log(line(event)));
-  console.log(`${answer.pagination.returned} of ${answer.pagination.total}`, answer.coverage.complete ?? "unknown");
+  console.log(`${answer.pagination.returned} of ${answer.pagination.total}`, answer.coverage.complete);
 }
 
 const status = ask("status", {});
