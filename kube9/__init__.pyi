@@ -249,6 +249,8 @@ class EventInterval(Message):
     """those of severity error"""
     critical: int
     """those of severity critical"""
+    covered: bool
+    """whether nothing of it is missing: it was watched, or read afterwards, and is still kept"""
 
 class CapabilitiesRequest(Request):
     """What `kube9 query capabilities` takes."""
@@ -1009,7 +1011,8 @@ class _EventsService:
         """Count events by time, in intervals that fit the window.
 
         Each event counts once, in the interval of its last occurrence. There are at most 60 intervals, unless --interval
-        says how long one is; then at most 1,000.
+        says how long one is; then at most 1,000. Where an interval is not covered, its numbers are those of what is
+        known.
 
         Args:
             since: only events that went on at this time or later
@@ -1050,7 +1053,8 @@ class _EventsService:
         Gives every row, read page by page, and then those that changed meanwhile.
 
         Each event counts once, in the interval of its last occurrence. There are at most 60 intervals, unless --interval
-        says how long one is; then at most 1,000.
+        says how long one is; then at most 1,000. Where an interval is not covered, its numbers are those of what is
+        known.
 
         Args:
             since: only events that went on at this time or later

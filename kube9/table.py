@@ -59,7 +59,7 @@ class Tables:
             markup=False,
         )
         self.windowed = any(name in asked.values for name in asked.query["window"] or ())
-        self.to_say = True
+        self.said_coverage = False
         self.widths: dict[str, int] = {}
         self.with_namespace = self.goes_on
 
@@ -73,9 +73,10 @@ class Tables:
         return going_on
 
     def _say_coverage(self, answer: Answer) -> None:
-        """Say what was watched, once, where a time was asked for or something is missing."""
-        found, self.to_say = self.to_say and answer.coverage, False
-        if found and (self.windowed or found.gaps or found.begin is None):
+        """Say what was watched, once, where a time was asked for, something is missing or nothing was found."""
+        found = None if self.said_coverage else answer.coverage
+        self.said_coverage = True
+        if found and (self.windowed or found.gaps or not answer.rows):
             render.say(account.line(found))
 
     def _page(self, answer: Answer, last: bool) -> bool:
@@ -104,7 +105,7 @@ class Tables:
             self.with_namespace = any(len({row[name] for row in rows}) > 1 for name in named)
         columns = {}
         for header, form, names in self.columns:
-            cells = _cells(form, names, rows, self.with_namespace)
+            cells = _cells(form or self.message["fields"][names[0]]["type"], names, rows, self.with_namespace)
             columns[header] = [safe(cell) for cell in cells]
         natural = {header: max(map(cell_len, [header, *cells])) for header, cells in columns.items()}
         if first:
@@ -183,7 +184,7 @@ def _fields(row: Row, fields: list[str] | None) -> Table:
 
 
 def _cells(form: str, fields: list[str], rows: list[Row], with_namespace: bool) -> list[str]:
-    """A column's cells, from the fields of its form."""
+    """A column's cells, from the fields of its form, which is the type of a field that stands as it is."""
     now, found = times.now_ms(), [[row[field] for field in fields] for row in rows]
     if form == "seen":
         return [seen(*values, now=now) for values in found]
@@ -194,6 +195,8 @@ def _cells(form: str, fields: list[str], rows: list[Row], with_namespace: bool) 
     if form == "bar":
         most = max((value or 0 for (value,) in found), default=0)
         return [BAR * round(BAR_LENGTH * (value or 0) / most) if most else "" for (value,) in found]
+    if form == "boolean":
+        return ["" if value is None else "yes" if value else "no" for (value,) in found]
     return [_text(value) for (value,) in found]
 
 

@@ -12,7 +12,8 @@ import yaml
 from conftest import Kube9, make_event
 
 import kube9 as library
-from kube9 import account, coverage, errors, migrations, times
+from kube9 import account, coverage, errors, migrations, stretches, times, upsert
+from kube9.model import Batch, Proof
 
 SEVERITIES = ["info", "warning", "error", "critical"]
 DAY = "2026-03-01T"
@@ -445,14 +446,14 @@ def test_lines_for_programs_stay_as_they_are(watched: Kube9, form: str):
 
 
 @pytest.mark.scenario("COV-03")
-@pytest.mark.parametrize("form", ["json", "yaml", "jsonl", "csv", "name", "table", "wide"])
-@pytest.mark.parametrize("words", [[], ["--all"], ["--watch"]], ids=["page", "all", "watch"])
-def test_too_little_gives_nothing_and_says_why(watched: Kube9, form: str, words: list[str]):
-    if words and form in ("json", "yaml"):
-        pytest.skip("these have no such pages")
-    done = watched.query(*LIST, *WINDOW, "--require-coverage", "99%", "--format", form, *words)
+@pytest.mark.parametrize("words", [
+    *(f"--format {form}" for form in ("json", "yaml", "jsonl", "csv", "name", "table", "wide")),
+    *(f"--format {form} {walk}" for form in ("jsonl", "csv", "name", "table", "wide") for walk in ("--all", "--watch")),
+])  # fmt: skip
+def test_too_little_gives_nothing_and_says_why(watched: Kube9, words: str):
+    done = watched.query(*LIST, *WINDOW, "--require-coverage", "99%", *words.split())
     assert (done.code, done.out) == (1, "")
-    people = form in ("table", "wide")
+    people = words.split()[1] in ("table", "wide")
     said = done.err if people else f"{done.error['error']}\n{done.error['details']}"
     assert people or done.error["code"] == "FAILED_PRECONDITION"
     assert "97.5% of the time asked for is covered, and 99% is required" in said
@@ -524,14 +525,80 @@ def test_the_library_requires_it_before_any_row(watched: Kube9, percent: str | f
         assert len(list(db.events.list_all(**given | {"require_coverage": 97}))) == 13
 
 
-def test_a_walk_goes_on_when_the_recorder_dies_meanwhile(watched: Kube9, tmp_path: Path):
-    """A requirement is looked at once: a walk that has begun is not torn off."""
-    with library.connect(watched.db) as db:
-        walk = db.events.list_all(since=at("00:00"), until=at("17:00"), require_coverage=100)
+@pytest.mark.scenario("COV-03")
+def test_a_walk_that_has_begun_is_not_torn_off(kube9: Kube9):
+    kube9.record(*(make_event(f"web-{number}.1") for number in range(1500)))  # more than a page
+    with closing(sqlite3.connect(kube9.db)) as connection, connection:
+        insert(connection, [stretch("00:00", "23:00", "before_first_recording")])
+    with library.connect(kube9.db) as db:
+        walk = db.events.list_all(since=at("01:00"), until=at("20:00"), require_coverage=100)
         assert next(walk)
-        with closing(sqlite3.connect(watched.db)) as other, other:
-            other.execute("UPDATE coverage SET cause = cause")
-        assert list(walk)
+        with closing(sqlite3.connect(kube9.db)) as connection, connection:
+            connection.execute("DELETE FROM coverage")
+        assert sum(1 for _ in walk) == 1499
+        with pytest.raises(errors.FailedPrecondition):
+            next(db.events.list_all(since=at("01:00"), until=at("20:00"), require_coverage=100))
+
+
+# As the recorder writes it.
+
+
+def prove(connection: sqlite3.Connection, *proofs: Proof, cluster: str = "here") -> None:
+    for proof in proofs:
+        upsert.write(connection, [Batch([], "watch", cluster, proof=proof)])
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """A database as the recorder opens it."""
+    path = str(tmp_path / "kube9.db")
+    migrations.migrate(path)
+    with closing(migrations.open_writer(path)) as connection:
+        yield connection
+
+
+@pytest.mark.scenario("COV-01", "COV-05")
+def test_proofs_make_the_stretches_that_answers_tell_of(recorded: sqlite3.Connection):
+    prove(
+        recorded,
+        Proof("events", at("08:00"), "before_first_recording", at("07:00")),
+        Proof("events", at("08:30")),
+        Proof("events", at("10:00")),
+        Proof("events", at("12:00"), "not_running", at("11:00")),  # a list, which brought back an hour
+        Proof("events", at("14:00")),
+    )
+    read = found(recorded, at("08:00"), at("14:00"), now=at("14:00"))
+    assert gaps(read) == [("10:00", "11:00", "not_running", False), ("11:00", "12:00", "not_running", True)]
+    assert (read.covered_seconds, read.complete) == (4 * 3600, False)
+
+
+@pytest.mark.scenario("COV-04")
+def test_writes_that_failed_are_a_gap_of_all_that_was_watched(recorded: sqlite3.Connection):
+    for resource in ("events", "nodes"):
+        prove(recorded, Proof(resource, at("08:00"), "before_first_recording"), Proof(resource, at("10:00")))
+    stretches.interrupt(recorded, watched_since=at("09:58"), until=at("10:20"), recovered_from=at("10:00"))
+    prove(recorded, *(Proof(resource, at("12:00")) for resource in ("events", "nodes")))
+    read = found(recorded, at("08:00"))
+    assert gaps(read) == [("10:00", "10:20", "storage_unavailable", True)]
+    assert (read.covered_seconds, read.complete) == (220 * 60, True)
+
+
+def test_of_several_clusters_it_counts_what_was_watched_of_any(recorded: sqlite3.Connection):
+    prove(recorded, Proof("events", at("08:00"), "before_first_recording"), Proof("events", at("09:00")))
+    prove(recorded, Proof("events", at("10:00"), "before_first_recording"), Proof("events", at("11:00")), cluster="there")
+    prove(recorded, Proof("events", at("11:30"), "not_running", at("11:00")), Proof("events", at("12:00")))
+    read = found(recorded, at("08:00"))
+    assert gaps(read) == [("09:00", "10:00", "before_first_recording", False), ("11:00", "11:30", "not_running", True)]
+    assert read.covered_seconds == 150 * 60
+
+
+@pytest.mark.scenario("COV-04")
+def test_an_import_tells_of_the_time_of_its_file(kube9: Kube9):
+    kube9.record(make_event(firstTimestamp=f"{DAY}10:00:00Z", lastTimestamp=f"{DAY}11:00:00Z"))
+    done = kube9.query(*LIST, *WINDOW).json["coverage"]
+    causes = [(gap["from"][11:16], gap["cause"]) for gap in done["gaps"]]
+    assert causes == [("00:00", "before_first_recording"), ("10:00", "imported_only"), ("11:00", "before_first_recording")]
+    assert kube9.query(*LIST, "--until", "2026-03-02").json["coverage"]["from"] == at("10:00")
 
 
 # In words.
@@ -590,3 +657,42 @@ def test_less_than_all_never_reads_as_all(database: sqlite3.Connection):
     with pytest.raises(errors.FailedPrecondition):
         coverage.demand(read, 100)
     coverage.demand(read, 99.99)
+
+
+# The timeline, where a zero may be the silence of the cluster or of the recorder.
+
+
+@pytest.mark.scenario("COV-01")
+def test_a_timeline_says_which_of_its_intervals_were_covered(watched: Kube9):
+    done = watched.query(*TIMELINE, "--since", "2026-02-28T23:00:00Z", "--until", "2026-03-02T08:00:00Z", "--interval", "1h")
+    rows = {row["start"]: row["covered"] for row in done.json["event_intervals"]}
+    assert len(rows) == 33
+    lost = {"2026-02-28T23:00:00.000Z", at("18:00"), "2026-03-02T06:00:00.000Z", "2026-03-02T07:00:00.000Z"}
+    assert {start for start, covered in rows.items() if not covered} == lost
+    assert set(rows.values()) == {True, False}
+    half = watched.query(*TIMELINE, "--since", at("18:36"), "--until", at("20:00"), "--interval", "1h")
+    assert [row["covered"] for row in half.json["event_intervals"]] == [True, True]  # of an interval what was asked for
+    shown = watched.query(*TIMELINE, "--since", at("17:00"), "--until", at("19:00"), "--interval", "1h", "--format", "table")
+    assert [line.split()[6] for line in shown.out.splitlines()] == ["COVERED", "yes", "no"]
+
+
+def test_a_timeline_covers_nothing_that_is_no_longer_kept(kube9: Kube9):
+    kube9.record(make_event())
+    with closing(sqlite3.connect(kube9.db)) as connection, connection:
+        insert(connection, [stretch("00:00", "12:00", "before_first_recording")])
+        evict(connection, "older_than_retention", at("02:30"), "info")
+    done = kube9.query(*TIMELINE, "--since", at("01:00"), "--until", at("05:00"), "--interval", "1h")
+    assert [row["covered"] for row in done.json["event_intervals"]] == [False, False, True, True]
+
+
+def test_a_timeline_takes_what_is_seconds_old_for_covered(kube9: Kube9):
+    kube9.record(make_event())
+    now_ms = times.now_ms()
+    for proven_ms, covered in ((now_ms - 30_000, True), (now_ms - 200_000, False)):
+        row = ("events", times.iso(now_ms - 7_200_000), times.iso(proven_ms), "before_first_recording", None)
+        with closing(sqlite3.connect(kube9.db)) as connection, connection:
+            connection.execute("DELETE FROM coverage")
+            insert(connection, [row])
+        rows = kube9.query(*TIMELINE, "--since", "1h", "--interval", "10m").json["event_intervals"]
+        assert rows[-1]["covered"] is covered
+        assert all(row["covered"] for row in rows[:-2])
