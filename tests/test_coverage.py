@@ -173,6 +173,14 @@ def test_a_file_tells_of_a_time_that_nobody_watched(database: sqlite3.Connection
     ]
 
 
+def test_a_file_tells_nothing_of_other_resources(database: sqlite3.Connection):
+    insert(database, [stretch("08:00", "12:00", "before_first_recording")])
+    insert(database, [stretch("08:00", "09:00", "before_first_recording", resource="pods")])
+    insert(database, [stretch("10:00", "12:00", "forbidden", resource="pods")])
+    insert(database, [stretch("08:30", "11:00", "imported_only", resource="import")])
+    assert gaps(found(database, at("08:00"))) == [("09:00", "10:00", "forbidden", False, "pods")]
+
+
 @pytest.mark.scenario("COV-04")
 def test_what_is_no_longer_kept_is_a_gap_of_its_severities(database: sqlite3.Connection):
     insert(database, [stretch("00:00", "12:00", "before_first_recording")])
