@@ -144,39 +144,59 @@ def _present(connection: "Connection", proven_at: str | None, now_ms: int) -> tu
 def _all_gaps(connection: "Connection", begin: str, end: str, why: str) -> tuple[list[Gap], list[str]]:
     """The gaps of a window; a gap that all resources have is told once. And the resources whose older ones are left out."""
     events, more = _gaps_of(connection, EVENTS, begin, end, why)
-    told, cut = list(events), [EVENTS] if more else []
-    spans = [(_ms(gap.begin), _ms(gap.end)) for gap in events]
-    alike: list[list[Gap]] = [[] for _ in events]  # gaps of other resources, for each
-    unwatched: list[set[str]] = [set() for _ in events]  # the others that nobody watched either
-    others = [resource for (resource,) in connection.execute(OTHERS).fetchall()]
-    for resource in others:
+    cut = [EVENTS] if more else []
+    together = _Together(events)
+    for (resource,) in connection.execute(OTHERS).fetchall():
         gaps, more = _gaps_of(connection, resource, begin, end, why)
         cut += [resource] if more else []
-        index = 0  # both lists are newest first
+        together.add(resource, gaps)
+    return together.told(), cut
+
+
+class _Together:
+    """The gaps of events, and beside each what other resources missed at that time. All lists are newest first."""
+
+    def __init__(self, events: list[Gap]) -> None:
+        self.events, self.others = events, 0
+        self.spans = [(_ms(gap.begin), _ms(gap.end)) for gap in events]
+        self.alike: list[list[Gap]] = [[] for _ in events]
+        self.unwatched: list[set[str]] = [set() for _ in events]
+        self.apart: list[Gap] = []
+
+    def add(self, resource: str, gaps: list[Gap]) -> None:
+        """Put the gaps of another resource beside those of events."""
+        self.others += 1
+        index = 0
         for gap in gaps:
-            while index < len(events) and events[index].begin >= gap.end:
+            while index < len(self.events) and self.events[index].begin >= gap.end:
                 index += 1
-            begin_ms, end_ms = _ms(gap.begin), _ms(gap.end)
-            for place in range(index, len(events)):
-                event, (first_ms, last_ms) = events[place], spans[place]
-                if event.end <= gap.begin:
-                    told.append(gap)
-                    break
-                near = abs(first_ms - begin_ms) <= ALIKE_MS and abs(last_ms - end_ms) <= ALIKE_MS
-                if near and (event.cause, event.recovered) == (gap.cause, gap.recovered):
-                    alike[place].append(gap)
-                    unwatched[place].add(resource)
-                    break
-                if begin_ms <= first_ms and last_ms <= end_ms:
-                    unwatched[place].add(resource)
+            place = self._alike(resource, gap, index)
+            (self.apart if place is None else self.alike[place]).append(gap)
+
+    def _alike(self, resource: str, gap: Gap, index: int) -> int | None:
+        """The place of the gap that is the same for events, from an index on."""
+        begin_ms, end_ms = _ms(gap.begin), _ms(gap.end)
+        for place in range(index, len(self.events)):
+            event, (first_ms, last_ms) = self.events[place], self.spans[place]
+            if event.end <= gap.begin:
+                break
+            near = abs(first_ms - begin_ms) <= ALIKE_MS and abs(last_ms - end_ms) <= ALIKE_MS
+            same = near and (event.cause, event.recovered) == (gap.cause, gap.recovered)
+            if same or (begin_ms <= first_ms and last_ms <= end_ms):
+                self.unwatched[place].add(resource)
+            if same:
+                return place
+        return None
+
+    def told(self) -> list[Gap]:
+        """Each gap as it is told: once for all, where nobody watched any resource."""
+        found = self.events + self.apart
+        for gap, same, resources in zip(self.events, self.alike, self.unwatched, strict=True):
+            if len(resources) == self.others:
+                gap.resource = None
             else:
-                told.append(gap)
-    for gap, same, resources in zip(events, alike, unwatched, strict=True):
-        if len(resources) == len(others):
-            gap.resource = None
-        else:
-            told += same
-    return told, cut
+                found += same
+        return found
 
 
 def _gaps_of(connection: "Connection", resource: str, begin: str, end: str, why: str) -> tuple[list[Gap], bool]:
