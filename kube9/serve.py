@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from kube9 import apiserver, errors, fresh, heartbeat, lock, metrics, migrations, occurrences, probes, times, watch
+from kube9 import apiserver, errors, fresh, heartbeat, lock, metrics, migrations, occurrences, own, probes, times, watch
 from kube9.clock import Clock
 from kube9.counts import Counts
 from kube9.health import Database, Facts
 from kube9.pulse import Pulse
 from kube9.resources import WATCHED, Resource
 from kube9.selection import Selection
+from kube9.version import __version__
 from kube9.watching import Watches
 from kube9.writer import CAPACITY, Chore, Writer
 
@@ -26,6 +27,8 @@ QUERIES_S = 60.0  # between two looks at the files of the user's own queries
 DRAIN_S = 4.0  # how long a stop may take to write what waits; with the rest it ends within 5 s
 BEAT_S = 10.0
 FOLD_S = 3600.0
+SETTLE_S = 60.0  # after a start: until then it may take to read the first list
+TIER = "free"
 OCCURRENCES_MS = 7 * times.DAY_MS  # older ones of an event become one
 EVENT_TTL_MS = 3_600_000  # https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/, --event-ttl
 
@@ -94,6 +97,8 @@ class Recorder:
         self._clock, self._counts = clock or Clock(), Counts()
         self._started_at = self._clock.now()
         self._problems = selection.rules.problems
+        self._state: str | None = None  # of health, once it has settled
+        self._settles_at = time.monotonic() + SETTLE_S
         self._pulse = Pulse(database, self._counts)
         self._heartbeat = Chore("the heartbeat", BEAT_S, self._beat)
         self._writer = Writer(
@@ -119,6 +124,7 @@ class Recorder:
     def start(self) -> None:
         """Begin to record."""
         self._writer.start()
+        self._writer.offer(own.started(__version__, TIER))
         self._watches.start()
         if self._probes:
             self._probes.start()
@@ -131,6 +137,7 @@ class Recorder:
         """End the watches, write what waits, close. Returns how many events could not be written; raises Internal."""
         log.info("stopping: %d events wait to be written", self._writer.queue_size)
         self._watches.stop()
+        self._writer.offer(own.stopped(__version__, TIER))
         left = self._writer.close(DRAIN_S)
         if self._probes:
             self._probes.stop()
@@ -143,7 +150,12 @@ class Recorder:
 
     def _beat(self, connection: sqlite3.Connection) -> None:
         facts = self._facts(Database())
-        heartbeat.write(connection, facts, dropped=self._counts.dropped_total, now_ms=times.now_ms())
+        verdict = heartbeat.write(connection, facts, dropped=self._counts.dropped_total, now_ms=times.now_ms())
+        settled = self._state or verdict.state == "healthy" or time.monotonic() > self._settles_at
+        if settled and not facts.stopping:
+            previous, self._state = self._state or "healthy", verdict.state
+            if verdict.state != previous:
+                self._writer.offer(own.health_changed(previous, verdict.state, verdict.problems))
 
     def _fold(self, connection: sqlite3.Connection) -> None:
         occurrences.fold(connection, times.iso(self._clock.now_ms() - OCCURRENCES_MS))

@@ -45,7 +45,7 @@ class Watches:
         api: the API server.
         writer: takes what is seen.
         selection: which events are recorded, and the rules.
-        told: called when a watch begins to work or fails, with its resource.
+        told: called when a watch begins to work, and at the end of a gap.
         watched: the resources beside events whose changes are recorded.
         counts: where to count what is read.
         clock: the time and the waits; stopping it ends the watches.
@@ -143,6 +143,7 @@ class Watches:
                 settings=settings,
                 metadata_only=metadata_only,
             )
+            told = False
             try:
                 for page in pages:
                     found = batch(cluster, page)
@@ -150,7 +151,8 @@ class Watches:
                     if self._clock.stopped or not self._writer.put(found):
                         return
                     state.loop.turn()
-                    if page.cause or page.last:
+                    if page.cause or page.last or not told:
+                        told = True
                         self._told()
             except watch.AnotherCluster as reason:
                 log.warning("%s: %s; it is recorded as another cluster", state.resource, reason)

@@ -57,7 +57,7 @@ class Watching:
     def counts(self) -> dict[str, tuple[str, int]]:
         """The last uid and count of each event."""
         return {
-            found["metadata"]["name"]: (found["metadata"]["uid"], found["count"])
+            found["metadata"]["name"]: (found["metadata"]["uid"], found.get("count"))
             for page in list(self.pages)
             for found in page.objects
         }
