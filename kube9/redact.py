@@ -2,259 +2,224 @@
 
 Redacted, each secret becoming `[REDACTED]` and all around it staying as it is:
 
-- in `value()`, what stands under a key that ends in a secret's term (`dbPassword`, `client-secret`, `X_API_KEY`),
-  whatever its type; the `value` of an environment variable so named; the argument after a flag so named;
-- in `text()`, the same as `key=value`, `key: value`, `"key": "value"` (escaped or not), and `--key value`;
-- the credentials of an `Authorization` header and of `Bearer`, the password in `scheme://user:password@host`;
-- what is a secret by its form: PEM private keys, JWTs, keys and tokens of AWS, Google, GitHub, GitLab and Slack.
+- in `value()`, what stands under a secret's key, whatever its type (`redact_keys` knows which keys are); the `value` of an
+  environment variable so named; the argument after a flag so named;
+- in `text()`, what stands behind a secret's key (`redact_pairs`), and what is a secret by its form (`redact_forms`).
 
-Never redacted:
-
-- names, references and settings: `secretName`, `secretKeyRef`, `tokenExpirationSeconds` do not end in a term;
-  `imagePullSecrets`, `automountServiceAccountToken` and a few more do, and are in `_REFERENCE`;
-- under a secret's key, what holds none: null, true, false, the empty, a count under a plural (`tokens: 5`), a
-  placeholder (`$(DB_PASSWORD)`), and a reference (`{"name": "my-tls"}`), which is walked like any other object;
-- after `key:` without quotes, what reads as prose, a URL, an address, a path, a duration: `token: not found`;
-  after a secret, token or credential also the name of an object: `secret: etcd-client-3`;
-- the keys of objects. No search takes more than linear time, whatever the message holds.
+Never redacted are names, references and settings; the keys of objects; and under a secret's key what holds none: null,
+true, false, the empty, a count under a plural (`tokens: 5`), a placeholder (`$(DB_PASSWORD)`), and a reference
+(`{"name": "my-tls"}`), which is walked like any other object. No search takes more than linear time, whatever the message
+holds, and redacting again changes nothing.
 """
 
 import re
-from functools import lru_cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
+
+from kube9 import redact_forms, redact_pairs
+from kube9.redact_keys import MARK, Key, are_references, no_secret, secret_key
 
 JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | None"
 
-MARK = "[REDACTED]"
-
-# What a secret's key ends in, in lower case. `PWD=/app` is a directory; a `sig` of under 16 characters is a signal.
-# Each alternative starts with a plain letter, for then `re` skips fast what starts none of them.
-_KEYS = ("api", "private", "access", "secret", "account", "shared", "encryption", "signing", "master", "ssh", "auth")
-_TERMS = (
-    r"passw(?:or)?d|passphrase|passcode|_pass|pwd(?!=/)|client[-_. ]?secret|certificate[-_. ]?key|"
-    + "".join(rf"{kind}[-_. ]?key|" for kind in _KEYS)
-    + r"token|secret|credential|authorization|bearer|sig(?<!\wsig)(?==[\w%+/.~-]{16})|amz-signature(?==)"
-)
-_TERM = rf"(?P<term>(?:{_TERMS})(?P<plural>s?)(?:[-_]?(?:value|data|hash|base64|b64))?_?\d{{0,4}})"
-_STRONG = re.compile(r"_?pass|pwd|client|.*key")  # The other terms stand as often before a name or an error's text.
-_SECRET_KEY = re.compile(rf"{_TERM}\Z")
-# These end in a term, and name or set something instead.
-_REFERENCE = re.compile(r"(?:(?:imagepull|tls|ssl|existing)secrets?|automountserviceaccounttoken)\Z")
-_REFERENCE_FIELDS = ("name", "namespace", "ref", "optional", "items", "path", "mode", "audience", "seconds", "kind")
-
-# The end of a key and what joins it to its value. `env` is the join in {"name":"DB_PASSWORD","value":"…"}; `gap` is
-# that of flags and of `Bearer`, and is after so many words that it is looked for only where one of these may be.
-_JOINS = (
-    r"(?P<eq>[ \t]{0,8}=>[ \t]{0,8}|[ \t]{1,8}=[ \t]{1,8}|:?=)"
-    r"|(?P<env>,\s{0,8}\\{0,8}[\"']value\\{0,8}[\"']\s{0,8}:\s{0,8})"
-    r"|(?P<colon>[ \t\xa0]{0,8}:[ \t\xa0]{0,8})"
-)
-_PAIR, _PAIR_OR_ARGUMENT = (
-    re.compile(rf"{_TERM}(?P<close>\\{{0,8}}[\"'`]\]?)?(?:{joins})(?:\[(?=\\{{0,8}}[\"'`]))?")
-    for joins in (_JOINS, _JOINS + r"|(?P<gap>[ \t]{1,8}|,[ \t]{0,8})")
-)
-_KEY_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
-_NO_KEY = re.compile(r"[\s:=,;\"'`\\()\[\]{}]")
-_QUOTE = re.compile(r"\\{0,8}[\"'`]")
-_NEXT_QUOTED = re.compile(r"\\{0,8}[\"'`]\s{0,8},\s{0,8}\\{0,8}[\"'`]")
-_CLOSED = re.compile(r"[,;:.)\]}]*(?:\s|\Z)|[,:\]}]+[\"']")
-_SCHEME = re.compile(r"\[?(\\{0,8}[\"'`])?(?:basic|bearer|token|negotiate|apikey)[ \t]{1,8}(?!token\b)", re.IGNORECASE)
-# A value without quotes ends at white space, at an escape such as \n, and at a closing character, unless more of the
-# value follows that character; a next `key=` is not more of it. One redacted already does not end it either.
-_MORE = r"(?=[A-Za-z0-9!#$%^*+=_~@/-])"
-_VALUE = re.compile(
-    rf"(?:[^\s\"'`,;&)\]}}>|.:\\\[]++|\[(?:REDACTED\])?|[.:]++{_MORE}|\\(?![nrt\"'`\\])|(?<==)[>\"'`](?=\[R)"
-    rf"|[\"'`,;&)\]}}>|]{_MORE}(?![A-Za-z_][\w.-]{{0,40}}[=:]))++"
-)
-_NO_SECRET = re.compile(r"(?:\[REDACTED\])*|true|false|null|nil|none|<[a-z]+>|\*+|\$\(\w+\)?|\$\{\w+\}?", re.IGNORECASE)
-# Prose, where a flag's argument would be.
-_NO_ARGUMENT = re.compile(r"and|are|can\w*|does|flags?|for|from|has|i[fnst]|may|must|not|o[fnr]|the|to|was|with")
-# Never a secret after `key:` without quotes.
-_PROSE = re.compile(
-    r".*://.*|//.*|(?:/[A-Za-z0-9._-]+){2,}/?|\d{1,3}(?:\.\d{1,3}){3}(?:[:/]\d+)?|\d{1,3}|%!.*"
-    r"|\[?[0-9a-f]*:[0-9a-f]*:[0-9a-f:]*\]?(?::\d+)?|(?:\d+(?:\.\d+)?(?:[num\xb5]s|[smhd]))+|\d{4}-\d\d-\d\d(?:T.*)?"
-    r"|sha\d+:\w*|k8s.*|x509|asn1|pkcs\d+|ed25519|oauth2|http2|ec2|s3|base64|utf-?8"
-)
-# Nor these after a weak term: an object's name or a list of them, a field, an ARN, a short number.
-_PART = r"(?>[a-z]+(?![a-z0-9])|[a-z0-9]{1,10}(?![a-z0-9]))"
-_NAME = rf"[a-z]+\d{{0,2}}(?:[-./]{_PART})+(?::\d+)?"
-_NAMED = re.compile(rf"{_NAME}(?:,{_NAME})*+|[A-Za-z_]+=(?!=).*|arn:.*|\d{{1,5}}|.{{1,3}}")
-# What secrets have and words do not. The first characters of a value decide, lest a long one be read time and again.
-_LOOKED_AT = 64
-_STRONG_SIGN = re.compile(r"[\d!@#$%^*+~=&_]")
-_WEAK_SIGN = re.compile(r"[\d!@#$%^*+~]|=\Z")
-
-_PEM_END = r"(?:[A-Z0-9]{1,16} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
-_PEM = re.compile(rf"-----BEGIN {_PEM_END}(?s:.*?)(?:-----END {_PEM_END}|\Z)")
-_URL = re.compile(r"(://[^\s/?#@:\"'`<>\[\]]*+:)([^\s/?#\"'`<>]+)@")
-# The possessive parts keep a long run of `eyJ` from being read again from each of them.
-_JWT = re.compile(r"((?<![\w-])(?>[\w-]*?(?=eyJ)))[\w-]{8,}+(?:\.{1,2}[\w-]++)+")
-_FORM = re.compile(
-    r"A[KS]IA[A-Z0-9]{16,}|AIza[\w-]{30,}|gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{20,}"
-    r"|gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent)-[\w-]{16,}|xox[a-z]-[\w-]{10,}"
-    # The PEM of a private key in base64, as a Secret's data holds it; that of a certificate goes on differently.
-    r"|LS0tLS1CRUdJTi(?:BQUklWQVRF|BSU0EgUFJJ|BFQyBQUkl|BFTkNSWVBU|BPUEVOU1NI|BEU0EgUFJJ)[A-Za-z0-9+/]*={0,2}"
-)
+DEEPEST = 100  # levels of a value that are looked into; what lies deeper is taken out
+TOO_DEEP = "nested too deeply"
 
 
-def text(message: str) -> str:
-    """Redact the secrets in a message; without any, the result is the very object that was given."""
-    low = message.lower()
-    # Every message that holds a secret holds one of these. Nearly all hold none, and pay for no more than this test.
-    found = "token" in low or "secret" in low or "key" in low or "pass" in low or "pwd" in low or "credential" in low
-    found = found or "authorization" in low or "bearer" in low or ("=" in message and "sig" in low)
-    found = found or "eyJ" in message or "AKIA" in message or "ASIA" in message or "AIza" in message
-    found = found or "gl" in message or "xox" in message or ("_" in message and ("gh" in message or "_pat_" in message))
-    found = found or "LS0tLS1C" in message or ("@" in message and "://" in message)
-    return _redacted(message) if found else message
+class Secret(NamedTuple):
+    """A secret that was redacted. Its place is where the mark stands: `line:column`, before it the path in a value."""
+
+    kind: str
+    place: str
 
 
-def value(data: JSON) -> JSON:
+def text(message: str, found: list[Secret] | None = None) -> str:
+    """Redact the secrets in a message; without any, the result is the very object that was given.
+
+    Args:
+        message: the text.
+        found: takes a `Secret` for each that was redacted, when given.
+    """
+    # Nearly all messages hold none, and pay for no more than these two tests.
+    formed = _may_hold_a_form(message)
+    if not formed and not _may_hold_a_key(message):
+        return message
+    draft = _Draft(message)
+    for rule in redact_forms.RULES if formed else redact_forms.KEYED:
+        draft.replace([(*span, rule.kind) for span in redact_forms.spans(draft.text, rule)])
+    draft.replace(redact_pairs.secrets(draft.text))
+    if not draft.marks:
+        return message
+    if found is not None:
+        found += draft.secrets()
+    return draft.text
+
+
+def value(data: JSON, found: list[Secret] | None = None) -> JSON:
     """Redact the secrets in a JSON value; without any, the result is the very object that was given.
 
     What changes is copied: the objects and lists that were given never change.
     """
-    if isinstance(data, str):
-        return text(data)
-    if isinstance(data, dict):
+    return _Walk(found).value(data, "", 0)
+
+
+# A test for one character costs next to nothing, so in both tests a rare one stands before those for words.
+def _may_hold_a_key(message: str) -> bool:
+    """Whether the message may hold a secret's key and what joins it to its value."""
+    if not (":" in message or "=" in message or "--" in message):
+        return False
+    low = message.lower()
+    if "pass" in low or "secret" in low or "pwd" in low or "cred" in low or ("=" in low and ("sig" in low or "sess" in low)):
+        return True
+    if "k" in low and ("key" in low or "token" in low or "cookie" in low or "hook" in low or "dockerc" in low):
+        return True
+    if "-u" in low and ("-u " in low or '-u"' in low or "-user" in low):
+        return True
+    return "auth" in low and ("authorization" in low or 'auth"' in low or "auth\\" in low or "auth:" in low or "auth=" in low)
+
+
+def _may_hold_a_form(message: str) -> bool:
+    """Whether the message may hold a secret that its form tells, whatever stands before it."""
+    return (
+        ("J" in message or "Q" in message or "X" in message or "$" in message or "~" in message or "%" in message)
+        or ("@" in message and ("://" in message or message.count("@") != message.count("@sha")))
+        or ("_" in message and _UNDERSCORED.search(message) is not None)
+        or ("I" in message and ("KIA" in message or "SIA" in message or "AIza" in message))
+        or ("A" in message and ":AA" in message)
+        or ("}" in message and "SHA}" in message)
+        or ("x" in message and ("xox" in message or "xapp-" in message))
+        or ("K" in message and ("SK" in message or "AGE-S" in message or "NRAK-" in message or "SWMTKN-" in message or "K10" in message))
+        or ("G" in message and "SG." in message)
+        or ("B" in message and "Basic" in message)
+        or ("k" in message and "sk-" in message)
+        or ("y" in message and ("ya29." in message or "pypi-" in message))
+        or (" -" in message and (" -p" in message or " -a" in message or " -w" in message))
+        or ("gl" in message or "hv" in message or "earer" in message or "sv1." in message)
+    )
+
+
+_UNDERSCORED = re.compile(r"gh[pousr]_|[po]at_|npm_|k_(?:live|test)_|whsec_|o[opr]_v1_|glsa_|hf_")
+
+
+def _by_what_it_holds(key: str, item: JSON, fields: dict[str, JSON]) -> Key | None:
+    """What is a secret's key where it stands: docker's `auth`, and `pass` beside a user."""
+    if key in ("auth", "_auth"):
+        return Key("docker config", False) if isinstance(item, str) and redact_forms.is_login(item) else None
+    if key.lower() != "pass" or not isinstance(item, str):
+        return None
+    return Key("password", False) if any(name.lower() in _USERS for name in fields) else None
+
+
+_USERS = ("user", "username", "login", "email")
+
+
+class _Draft:
+    """A message while its secrets are taken out, and for each mark in it the place and the kind of what was there."""
+
+    __slots__ = ("marks", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.marks: list[tuple[int, str]] = []
+
+    def replace(self, secrets: list[tuple[int, int, str]]) -> None:
+        """Put a mark in the place of each secret. They are in order; a mark inside one goes with it."""
+        secrets = [secret for secret in secrets if self.text[secret[0] : secret[1]] != MARK]
+        if not secrets:
+            return
+        parts: list[str] = []
+        marks: list[tuple[int, str]] = []
+        copied = length = 0
+        before = iter(self.marks)
+        mark = next(before, None)
+        for start, end, kind in secrets:
+            while mark and mark[0] < end:
+                if mark[0] < start:
+                    marks.append((mark[0] - copied + length, mark[1]))
+                mark = next(before, None)
+            parts += [self.text[copied:start], MARK]
+            length += start - copied
+            marks.append((length, kind))
+            length += len(MARK)
+            copied = end
+        while mark:
+            marks.append((mark[0] - copied + length, mark[1]))
+            mark = next(before, None)
+        self.text = "".join([*parts, self.text[copied:]])
+        self.marks = marks
+
+    def secrets(self) -> list[Secret]:
+        """What was taken out, with the line and the column of each mark."""
+        found, line, begin = [], 1, 0
+        for place, kind in self.marks:
+            breaks = self.text.count("\n", begin, place)
+            if breaks:
+                line += breaks
+                begin = self.text.rindex("\n", 0, place) + 1
+            found.append(Secret(kind, f"{line}:{place - begin + 1}"))
+        return found
+
+
+class _Walk:
+    """A way through a JSON value that copies what it changes, and notes what it found where."""
+
+    def __init__(self, found: list[Secret] | None) -> None:
+        self._found = found
+
+    def value(self, data: JSON, place: str, depth: int) -> JSON:
+        if isinstance(data, str):
+            return self._text(data, place)
+        if not isinstance(data, dict | list):
+            return data
+        if depth == DEEPEST:
+            return self._mark(TOO_DEEP, place) if data else data
+        return self._object(data, place, depth + 1) if isinstance(data, dict) else self._list(data, place, depth + 1)
+
+    def _text(self, data: str, place: str) -> str:
+        if self._found is None:
+            return text(data)
+        inside: list[Secret] = []
+        new = text(data, inside)
+        self._found += [Secret(secret.kind, f"{place}:{secret.place}" if place else secret.place) for secret in inside]
+        return new
+
+    def _object(self, data: dict[str, JSON], place: str, depth: int) -> JSON:
         name = data.get("name")
-        variable = _secret_key(name) if isinstance(name, str) and "value" in data else None
+        variable = secret_key(name) if isinstance(name, str) and "value" in data else None
         fields = data
         for key, item in data.items():
-            found = variable if key == "value" and variable else _secret_key(key)
-            new = _under_secret_key(item, bool(found["plural"])) if found else value(item)
+            under = variable if key == "value" and variable else secret_key(key)
+            where = f"{place}.{key}" if place else key
+            under = under or _by_what_it_holds(key, item, data)
+            new = self._under_secret_key(item, under, where, depth) if under else self.value(item, where, depth)
             if new is not item:
                 fields = dict(data) if fields is data else fields
                 fields[key] = new
         return fields
-    if isinstance(data, list):
+
+    def _list(self, data: list[JSON], place: str, depth: int) -> JSON:
         items = data
-        after_flag = False
+        flag: Key | None = None
         for index, item in enumerate(data):
-            argument = after_flag and isinstance(item, str) and not item.startswith("-")
-            new = _under_secret_key(item, False) if argument else value(item)
+            where = f"{place}[{index}]"
+            argument = flag if isinstance(item, str) and not item.startswith("-") else None
+            new = self._under_secret_key(item, argument, where, depth) if argument else self.value(item, where, depth)
             if new is not item:
                 items = list(data) if items is data else items
                 items[index] = new
-            after_flag = isinstance(item, str) and item.startswith("--") and _secret_key(item) is not None
+            flag = secret_key(item) if isinstance(item, str) and item.startswith("--") else None
         return items
-    return data
 
+    def _under_secret_key(self, item: JSON, key: Key, place: str, depth: int) -> JSON:
+        if item is None or isinstance(item, bool) or (key.plural and isinstance(item, int | float)):
+            return item
+        if isinstance(item, str):
+            return item if no_secret(item) else self._mark(key.kind, place)
+        if isinstance(item, dict | list):
+            parts = item if isinstance(item, list) else [item]
+            if all(isinstance(part, dict) and are_references([*part]) for part in parts):
+                return self.value(item, place, depth)
+        return self._mark(key.kind, place)
 
-@lru_cache(maxsize=4096)
-def _secret_key(key: str) -> re.Match[str] | None:
-    """The term that makes this the key of a secret, if one does."""
-    if key.startswith("f:") or _is_reference(key):  # Such a key names a field in managedFields, and holds no value.
-        return None
-    return _SECRET_KEY.search(key.lower())
-
-
-def _is_reference(key: str) -> bool:
-    return _REFERENCE.search(key.lower().replace("-", "").replace("_", "")) is not None
-
-
-def _under_secret_key(item: JSON, plural: bool) -> JSON:
-    if item is None or isinstance(item, bool) or (plural and isinstance(item, int | float)):
-        return item
-    if isinstance(item, str):
-        return item if _NO_SECRET.fullmatch(item) else MARK
-    if isinstance(item, dict | list):
-        parts = item if isinstance(item, list) else [item]
-        if all(isinstance(part, dict) and all(k.lower().endswith(_REFERENCE_FIELDS) for k in part) for part in parts):
-            return value(item)
-    return MARK
-
-
-def _redacted(message: str) -> str:
-    new = _PEM.sub(MARK, message)
-    new = _URL.sub(lambda url: url[0] if MARK in url[2] or _NO_SECRET.fullmatch(url[2]) else f"{url[1]}{MARK}@", new)
-    if "eyJ" in new:
-        new = _JWT.sub(rf"\1{MARK}", new)
-    new = _pairs(_FORM.sub(MARK, new))
-    return message if new == message else new
-
-
-def _pairs(message: str) -> str:
-    """Redact the values of secret keys. The other forms come first, for a value may end inside one of them."""
-    low = message.lower()
-    if len(low) != len(message):  # Only \u0130 grows in lower case, and a place must be the same in both.
-        low = message.replace("\u0130", "i").lower()
-    parts: list[str] = []
-    copied = place = 0
-    pattern = _PAIR_OR_ARGUMENT if "--" in low or "bearer" in low else _PAIR
-    while pair := pattern.search(low, place):
-        place = pair.end()
-        if span := _secret_of(message, pair):
-            start, place = span
-            parts += [message[copied:start], MARK]
-            copied = place
-    return "".join([*parts, message[copied:]]) if parts else message
-
-
-def _secret_of(message: str, pair: re.Match[str]) -> tuple[int, int] | None:
-    """Where the secret that belongs to this key starts and ends, if there is one."""
-    join, close, start = pair.lastgroup, pair["close"], pair.end()
-    head = message[max(0, pair.start() - 256) : pair.start()]
-    if close:
-        before, opened, stem = head.rpartition(close.rstrip("]"))
-        if not opened or _NO_KEY.search(stem):
-            return None  # As in `Post "https://…/token": EOF`: the quotes hold more than a key.
-    else:
-        before = head.rstrip(_KEY_CHARACTERS)
-        stem = head[len(before) :]
-        if join == "colon" and before.endswith("/"):
-            return None  # As in `invalid username/password: …`.
-    argument = join == "gap" and stem.startswith("--")
-    if _is_reference(stem + pair["term"]) or (join == "gap" and not argument and pair["term"] != "bearer"):
-        return None
-    scheme = _SCHEME.match(message, start) if join != "gap" and pair["term"] == "authorization" else None
-    strong = _STRONG.match(pair["term"]) is not None
-    sure = join in ("eq", "env") or argument or scheme is not None
-    quote = scheme or _QUOTE.match(message, start)
-    opening = (scheme[1] if scheme else quote[0]) if quote else None
-    start = quote.end() if quote else start
-    if opening:
-        if not close and _CLOSED.match(message, start):
-            return None  # As in `flag "--password=" is empty`: the quote closes.
-        end = _closing(message, start, opening)
-        if sure or close or strong:
-            while message[pair.end() - 1] == "[" and (another := _NEXT_QUOTED.match(message, end)):
-                end = _closing(message, another.end(), opening)
-            return None if _NO_SECRET.fullmatch(message, start, end) else (start, end)
-        words = message[start : min(end, start + _LOOKED_AT)].split()
-        return (start, end) if any(_looks_secret(word, False) for word in words) else None
-    if join == "gap" and (close or message.startswith("-", start)):
-        return None
-    end = len(message) if sure else min(len(message), start + _LOOKED_AT)
-    if not (found := _VALUE.match(message, start, end)):
-        return None
-    word = found[0]
-    if sure:
-        nothing = _NO_SECRET.fullmatch(word) or (argument and _NO_ARGUMENT.fullmatch(word))
-        return None if nothing or (pair["plural"] and word.isdecimal()) else found.span()
-    bearer = join == "gap" and len(word) >= 16  # no word of prose is as long
-    if not bearer and not _looks_secret(word, strong):
-        return None
-    whole = _VALUE.match(message, start)
-    return whole.span() if whole else None
-
-
-def _closing(message: str, start: int, opening: str) -> int:
-    """Where the text in quotes that starts here ends: at the quote that is escaped as its opening is, or at the end."""
-    depth = len(opening) - 1
-    place = message.find(opening[-1], start)
-    while place >= 0:
-        head = message[max(start, place - 128) : place]
-        escapes = len(head) - len(head.rstrip("\\"))
-        # With fewer escapes a string around this one ends. With more, it is a quote inside, or follows a backslash.
-        if escapes < depth or escapes % (2 * depth + 2) == depth:
-            return place - min(escapes, depth)
-        place = message.find(opening[-1], place + 1)
-    return len(message)
-
-
-def _looks_secret(word: str, strong: bool) -> bool:
-    plain = word.lstrip("([{").rstrip("!?")
-    if MARK in word or _PROSE.fullmatch(plain) or (not strong and _NAMED.fullmatch(plain)):
-        return False
-    return (_STRONG_SIGN if strong else _WEAK_SIGN).search(plain) is not None
+    def _mark(self, kind: str, place: str) -> str:
+        if self._found is not None:
+            self._found.append(Secret(kind, place))
+        return MARK
