@@ -335,6 +335,42 @@ def _warn(problems: list[str]) -> None:
         render.say(f"rules left out: {problem}")
 
 
+def redact_test(
+    *,
+    input: Annotated[Literal["auto", "text", "json", "yaml"], Parameter(help="what the input is")] = "auto",
+    format: Human = "text",
+) -> int:
+    """Redact the text, JSON or YAML on standard input as an event would be before it is stored.
+
+    Says on stderr what was found, by kind and place, and never the secrets.
+
+    echo 'login with password=hunter2 failed' | kube9 redact test
+    """
+    from kube9 import redact_input, redactions
+
+    value, written, found = redact_input.redact_input(_stdin(), input)
+    if format == "json":
+        written = json.dumps({"redacted": value, "found": [secret._asdict() for secret in found]}, indent=2, ensure_ascii=False)
+    # A lone surrogate, which JSON may hold, cannot be written.
+    written = written.encode(errors="replace").decode()
+    render.write(written if written.endswith("\n") or not written else f"{written}\n")
+    if format == "text":
+        lines = [f"redacted {redactions.summary(found)}", *(f"  {secret.place}: {secret.kind}" for secret in found)]
+        render.say("\n".join(lines))
+    return 0
+
+
+def _stdin() -> str:
+    if sys.stdin is None:
+        raise errors.InvalidArgument("no standard input", "it is closed; give the text that is to be redacted there")
+    if sys.stdin.isatty():
+        render.say("reading standard input; Ctrl-D ends it")
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise errors.InvalidArgument("standard input is not UTF-8", f"at byte {error.start}") from None
+
+
 def completion(
     shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(help="the shell")],
     /,
@@ -356,6 +392,7 @@ def completion(
 ALONE: dict[str, Callable[..., Any]] = {"serve": serve, "import": import_files, "record": record, "completion": completion}
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., Any]]]] = {
     "db": ("Look after the database file.", {"migrate": migrate}),
+    "redact": ("Look at how secrets are redacted.", {"test": redact_test}),
     "spec": ("Look after declared queries.", {"check": check, "show": show, "export": export}),
     "rules": ("Look after the rules for events.", {"check": check_rules, "test": try_rules, "show": show_rules}),
 }

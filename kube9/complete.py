@@ -31,6 +31,7 @@ PERCENTAGES = ("90%", "99%", "99.9%", "100%")
 GROUPS = {
     "query": "Ask what was recorded.",
     "db": "Look after the database file.",
+    "redact": "Look at how secrets are redacted.",
     "spec": "Look after declared queries.",
     "rules": "Look after the rules for events.",
 }
@@ -132,6 +133,13 @@ FIXED: "dict[str, Plan]" = {
     "db migrate": {
         "summary": "Bring the database to the newest schema; `kube9 serve` does the same when it starts.",
         "params": {**_DB, **_HUMAN},
+    },
+    "redact test": {
+        "summary": "Redact the text, JSON or YAML on standard input as an event would be before it is stored.",
+        "params": {
+            "input": plan.param("string", flags=["--input"], doc="what the input is", choices=["auto", "text", "json", "yaml"]),
+            **_HUMAN,
+        },
     },
     "spec check": {
         "summary": "Check a file of declared queries, and say every mistake in it.",

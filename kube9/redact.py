@@ -86,7 +86,10 @@ def _may_hold_a_form(message: str) -> bool:
         or ("A" in message and ":AA" in message)
         or ("}" in message and "SHA}" in message)
         or ("x" in message and ("xox" in message or "xapp-" in message))
-        or ("K" in message and ("SK" in message or "AGE-S" in message or "NRAK-" in message or "SWMTKN-" in message or "K10" in message))
+        or (
+            "K" in message
+            and ("SK" in message or "AGE-S" in message or "NRAK-" in message or "SWMTKN-" in message or "K10" in message)
+        )
         or ("G" in message and "SG." in message)
         or ("B" in message and "Basic" in message)
         or ("k" in message and "sk-" in message)
@@ -148,12 +151,12 @@ class _Draft:
 
     def secrets(self) -> list[Secret]:
         """What was taken out, with the line and the column of each mark."""
-        found, line, begin = [], 1, 0
+        found, line, begin, counted = [], 1, 0, 0
         for place, kind in self.marks:
-            breaks = self.text.count("\n", begin, place)
-            if breaks:
+            if breaks := self.text.count("\n", counted, place):
                 line += breaks
-                begin = self.text.rindex("\n", 0, place) + 1
+                begin = self.text.rindex("\n", counted, place) + 1
+            counted = place
             found.append(Secret(kind, f"{line}:{place - begin + 1}"))
         return found
 

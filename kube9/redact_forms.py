@@ -43,10 +43,11 @@ def spans(message: str, rule: Rule) -> Iterator[Span]:
 
 def is_login(text: str) -> bool:
     """Whether this is `user:password` in base64, as `Authorization: Basic` and docker's `auth` have it."""
-    text = text.rstrip("=")
+    letters = text.rstrip("=")
+    whole = letters if len(letters) % 4 != 1 else letters[:-1]  # one that was cut is one too
+    alphabet = b"-_" if "-" in whole or "_" in whole else None
     try:
-        decoded = b64decode(text + "=" * (-len(text) % 4), altchars=b"-_" if "-" in text or "_" in text else None, validate=True)
-        return ":" in decoded.decode()
+        return b":" in b64decode(whole + "=" * (-len(whole) % 4), altchars=alphabet, validate=True)
     except ValueError:
         return False
 
@@ -78,9 +79,7 @@ _IS = r"\\{0,8}[\"']?\s{0,8}[:=]\s{0,8}\\{0,8}[\"']?"
 _PEM_END = r"(?:[A-Z0-9]{1,16} ){0,3}PRIVATE KEY(?: BLOCK)? ?-{4,5}"
 _PEM = rf"-{{4,5}} ?BEGIN {_PEM_END}(?s:.*?)(?:-{{4,5}} ?END {_PEM_END}|\Z)"
 # The PEM of a private key in base64, as a Secret's data holds it; that of a certificate goes on differently.
-_PEM_BASE64 = (
-    r"LS0tLS1CRUdJTi(?:BQUklWQVRF|BSU0EgUFJJ|BFQyBQUkl|BFTkNSWVBU|BPUEVOU1NI|BEU0EgUFJJ|BQR1AgUFJJ)" + _BASE64
-)
+_PEM_BASE64 = r"LS0tLS1CRUdJTi(?:BQUklWQVRF|BSU0EgUFJJ|BFQyBQUkl|BFTkNSWVBU|BPUEVOU1NI|BEU0EgUFJJ|BQR1AgUFJJ)" + _BASE64
 _START = r"(?<![\w-])"  # where a token with a short sign may begin
 _MIXED = r"(?=[\w-]{0,200}?[A-Z])(?=[\w-]{0,200}?\d)"  # names in Kubernetes have no capitals
 # The possessive parts keep a long run of `eyJ` from being read again from each of them. Without a second part it is a
@@ -117,21 +116,35 @@ RULES = (
     Rule("private key", "Private-Lines", re.compile(r"Private-Lines: \d+((?s:.+?))(?=(?:\n|\\n)Private-MAC|\Z)")),
     Rule("private key", "LS0tLS1C", re.compile(_PEM_BASE64)),
     Rule("private key", "b3BlbnNzaC1rZXkt", re.compile("b3BlbnNzaC1rZXkt" + _BASE64)),  # openssh-key-v1
-    Rule("private key", "IBADANBgkqhkiG9w0BAQEFAASC", re.compile(r"MII[\w+/]{3}IBADANBgkqhkiG9w0BAQEFAASC" + _BASE64)),  # PKCS 8
+    Rule(
+        "private key", "IBADANBgkqhkiG9w0BAQEFAASC", re.compile(r"MII[\w+/]{3}IBADANBgkqhkiG9w0BAQEFAASC" + _BASE64)
+    ),  # PKCS 8
     Rule("private key", "AGE-SECRET-KEY-1", re.compile(r"AGE-SECRET-KEY-1[A-Z0-9]{20,}")),
     Rule("docker config", "eyJhdXRocyI", re.compile("eyJhdXRocyI" + _BASE64)),  # {"auths"
     Rule("docker config", ".dockerc", re.compile(rf"\.docker(?:configjson|cfg){_IS}((?=[A-Za-z0-9+/]{{12}}){_BASE64})")),
-    Rule("docker config", "auth", re.compile(rf"auth(?<![A-Za-z0-9.-]auth){_IS}([\w+/-]{{6,}}={{0,2}})(?![\w-])"), _holds_login),
+    Rule(
+        "docker config", "auth", re.compile(rf"auth(?<![A-Za-z0-9.-]auth){_IS}([\w+/-]{{6,}}={{0,2}})(?![\w-])"), _holds_login
+    ),
     Rule("URL password", "://", re.compile(r"://[^\s/?#@:\"'`<>\[\]]*+:([^\s/?#\"'`<>]+)@")),
     Rule("URL password", "%3A%2F%2F", re.compile(r"%3A%2F%2F(?:[^\s%\"']|%(?!3A|40|2F))*+%3A((?:[^\s%\"']|%(?!40|2F))++)%40")),
     Rule("URL token", "://", re.compile(r"://((?=[A-Za-z]{0,200}\d)[A-Za-z0-9_-]{20,})@")),
-    Rule("DSN password", "@", re.compile(r"(?<![\w.%+:/-])[\w.%+-]{1,64}:([^\s@\"'`()/]{1,128})@(?=(?:tcp6?|unix|udp|cloudsql)\()")),
-    Rule("DSN password", "@", re.compile(r"(?<![\w.%+:/@-])[\w.%+-]{1,64}:([^\s@\"'`()/:]{1,128})@(?!sha\d)(?=[\w.-]{1,253}:\d{2,5}(?!\d))")),
+    Rule(
+        "DSN password",
+        "@",
+        re.compile(r"(?<![\w.%+:/-])[\w.%+-]{1,64}:([^\s@\"'`()/]{1,128})@(?=(?:tcp6?|unix|udp|cloudsql)\()"),
+    ),
+    Rule(
+        "DSN password",
+        "@",
+        re.compile(r"(?<![\w.%+:/@-])[\w.%+-]{1,64}:([^\s@\"'`()/:]{1,128})@(?!sha\d)(?=[\w.-]{1,253}:\d{2,5}(?!\d))"),
+    ),
     Rule("DSN password", "@//", re.compile(r"(?<![\w/.-])\w{1,64}/([^\s@\"'`/]{1,128})@//")),
     *(Rule("login", sign, re.compile(_LOGIN), _is_no_owner) for sign in ("-u", "-U")),
     *(Rule("argument", sign, re.compile(rf"{before}[\"']?({_WORD}+)")) for sign, before in _ARGUMENTS.items()),
     Rule("authorization", "asic", re.compile(r"\b[Bb]asic[ \t]{1,8}([A-Za-z0-9+/_-]{8,}={0,2})"), _holds_login),
-    Rule("password hash", "$", re.compile(r"\$(?:apr1|1|2[abxy]|5|6|7|y|gy|argon2\w{1,2}|pbkdf2[\w-]{0,16})\$[\w./$=,+-]{16,}")),
+    Rule(
+        "password hash", "$", re.compile(r"\$(?:apr1|1|2[abxy]|5|6|7|y|gy|argon2\w{1,2}|pbkdf2[\w-]{0,16})\$[\w./$=,+-]{16,}")
+    ),
     Rule("password hash", "SHA}", re.compile(r"\{S?SHA\}([A-Za-z0-9+/]{27,}={0,2})")),
     Rule("JSON web token", "eyJ", re.compile(_JWT)),
     Rule("AWS key", "IA", re.compile(r"A[KS]IA[A-Z0-9]{16,}")),

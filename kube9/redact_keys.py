@@ -39,7 +39,7 @@ _KINDS = {
     "sig": "signature",
     "sess": "session",
 }
-TERM = rf"(?P<term>(?:{_TERMS})(?P<plural>s?)(?:[-_]?(?:value|data|hash|base64|b64))?_?\d{{0,4}})"
+TERM = rf"(?P<term>(?:{_TERMS})(?P<plural>s?)(?:[-_]?(?:value|data|hash|base64|b64|string|text))?_?\d{{0,4}})"
 _KEY = re.compile(rf"{TERM}\Z")
 # In objects these are keys of secrets too; in a message they would stand before too much else.
 _KEY_OF_OBJECT = re.compile(

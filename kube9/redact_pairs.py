@@ -10,11 +10,12 @@ from kube9.redact_keys import MARK, TERM, WORDS, is_reference, kind_of, no_secre
 
 # The other terms stand as often before a name or an error's text.
 _STRONG = ("pass", "pwd", "key")
-# The end of a key and what joins it to its value. `env` is the join in {"name":"DB_PASSWORD","value":"…"}; `gap` is
+# The end of a key and what joins it to its value. `env` is the join in {"name":"DB_PASSWORD","value":"…"}, as
+# JSON, YAML or Go writes it; `gap` is
 # that of flags and of `Bearer`, and is after so many words that it is looked for only where one of these may be.
 _JOINS = (
     r"(?P<eq>[ \t]{0,8}=>[ \t]{0,8}|[ \t]{1,8}=[ \t]{1,8}|:?=)"
-    r"|(?P<env>,\s{0,8}\\{0,8}[\"']value\\{0,8}[\"']\s{0,8}:\s{0,8})"
+    r"|(?P<env>,\s{0,8}(?:\\{0,8}[\"']value\\{0,8}[\"']|value)\s{0,8}:\s{0,8}|(?:\n|\\{1,4}n)[ \t]{0,16}value:[ \t]{1,8})"
     r"|(?P<colon>[ \t\xa0]{0,8}:[ \t\xa0]{0,8})"
 )
 _PAIR, _PAIR_OR_ARGUMENT = (
