@@ -44,7 +44,8 @@ def text(message: str, found: list[Secret] | None = None) -> str:
         return message
     draft = _Draft(message)
     for rule in redact_forms.RULES if formed else redact_forms.KEYED:
-        draft.replace([(*span, rule.kind) for span in redact_forms.spans(draft.text, rule)])
+        if rule.sign in draft.text:
+            draft.replace([(*span, rule.kind) for span in redact_forms.spans(draft.text, rule)])
     draft.replace(redact_pairs.secrets(draft.text))
     if not draft.marks:
         return message
@@ -67,11 +68,11 @@ def _may_hold_a_key(message: str) -> bool:
     if not (":" in message or "=" in message or "--" in message):
         return False
     low = message.lower()
-    if "pass" in low or "secret" in low or "pwd" in low or "cred" in low or ("=" in low and ("sig" in low or "sess" in low)):
+    if "pass" in low or "secret" in low or "pwd" in low or "cred" in low or "sess" in low or ("=" in low and "sig" in low):
         return True
-    if "k" in low and ("key" in low or "token" in low or "cookie" in low or "hook" in low or "dockerc" in low):
+    if "k" in low and ("key" in low or "token" in low or "cookie" in low or "hooks." in low or "webhook" in low or "dockerc" in low):
         return True
-    if "-u" in low and ("-u " in low or '-u"' in low or "-user" in low):
+    if "-u" in low and ("-u " in low or '-u"' in low or "-user" in low or "curl" in low):
         return True
     return "auth" in low and ("authorization" in low or 'auth"' in low or "auth\\" in low or "auth:" in low or "auth=" in low)
 
@@ -125,7 +126,7 @@ class _Draft:
 
     def replace(self, secrets: list[tuple[int, int, str]]) -> None:
         """Put a mark in the place of each secret. They are in order; a mark inside one goes with it."""
-        secrets = [secret for secret in secrets if self.text[secret[0] : secret[1]] != MARK]
+        secrets = secrets and [secret for secret in secrets if self.text[secret[0] : secret[1]] != MARK]
         if not secrets:
             return
         parts: list[str] = []

@@ -28,9 +28,7 @@ class Rule(NamedTuple):
 
 
 def spans(message: str, rule: Rule) -> Iterator[Span]:
-    """Where the secrets of this form start and end. Takes linear time."""
-    if rule.sign not in message:
-        return
+    """Where the secrets of this form start and end in a message that holds its sign. Takes linear time."""
     for found in rule.pattern.finditer(message):
         parts = rule.within.finditer(message, *found.span(1)) if rule.within else (found,)
         for part in parts:
@@ -96,6 +94,7 @@ _LOGIN = (
     r"-(?<![\w-]-)(?:[uU]|-(?:proxy-)?user)(?:[ \t=]{1,4}|\\{0,8}[\"'],\s{0,4})\\{0,8}[\"']?"
     rf"[^\s:\"'`/=\\]{{1,64}}:({_WORD}+)"
 )
+_USER = r"://[^\s/?#@:\"'`<>\[\]]*+"
 # What a program takes as an argument that is not named so, behind others of its command.
 _OTHERS = r"[^\n|;&]{0,200}?[ \t]"
 _ARGUMENTS = {
@@ -104,11 +103,12 @@ _ARGUMENTS = {
     "mariadb": rf"mariadb\b{_OTHERS}-p(?=\S)",
     "redis-cli": rf"redis-cli\b{_OTHERS}-a[ \t]{{1,4}}",
     "login": rf"login\b{_OTHERS}-p[ \t]{{1,4}}",
+    "curl": rf"curl\b{_OTHERS}-u[^\s:\"'=]{{1,64}}:",
     "ldap": rf"ldap(?:search|modify|add|delete)\b{_OTHERS}-w[ \t]{{1,4}}",
 }
 
 _KEYED_SIGNS = (
-    *("PRIVATE KEY", "Private-Lines", ".dockerc", "auth", "-u", "-U", "sshpass", "login", "ookie"),
+    *("PRIVATE KEY", "Private-Lines", ".dockerc", "auth", "-u", "-U", "sshpass", "login", "curl", "ookie"),
     *("hooks.slack.com/", "/api/webhooks/", "webhook.office.com/"),
 )
 RULES = (
@@ -125,7 +125,10 @@ RULES = (
     Rule(
         "docker config", "auth", re.compile(rf"auth(?<![A-Za-z0-9.-]auth){_IS}([\w+/-]{{6,}}={{0,2}})(?![\w-])"), _holds_login
     ),
-    Rule("URL password", "://", re.compile(r"://[^\s/?#@:\"'`<>\[\]]*+:([^\s/?#\"'`<>]+)@")),
+    Rule("URL password", "://", re.compile(rf"{_USER}:([^\s/?#\"'`<>]+)@")),
+    Rule(
+        "URL password", "://", re.compile(rf"{_USER}:(?!\d{{1,5}}[/?#])([^\s\"'`<>@]{{1,256}})@")
+    ),  # with a / that should be %2F
     Rule("URL password", "%3A%2F%2F", re.compile(r"%3A%2F%2F(?:[^\s%\"']|%(?!3A|40|2F))*+%3A((?:[^\s%\"']|%(?!40|2F))++)%40")),
     Rule("URL token", "://", re.compile(r"://((?=[A-Za-z]{0,200}\d)[A-Za-z0-9_-]{20,})@")),
     Rule(

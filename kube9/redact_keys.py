@@ -19,11 +19,12 @@ _KEYED = (
 )
 _BEFORE_KEY = "|".join(rf"(?<={kind}key)|(?<={kind}[-_. ]key)" for kind in _KEYED)
 _LONG_VALUE = r"(?==[\w%+/.~-]{16})"
+_LONG_ID = r"(?=(?:=|: ?)(?!0x)[\w%+/.~-]{16})"
 WORDS = ("pass", "pwd", "key", "token", "secret", "credential", "authorization", "bearer", "sig", "sess", "cookie")
 _TERMS = (
-    r"passw(?:or)?d|passphrase|passcode|pass(?:(?<=[_-]pass)|(?==))|pwd(?!=/)|"
-    rf"key(?:{_BEFORE_KEY})|token|secret|credential|authorization|bearer|signature(?<=amz-signature)(?==)|cookie(?==[\w%+/.~-]{{8}})|"
-    rf"sig(?<!\wsig){_LONG_VALUE}|session[-_]?id(?!=0x){_LONG_VALUE}|sessid{_LONG_VALUE}"
+    r"passw(?:or)?d|passphrase|passcode|pass|pwd(?!=/)|"
+    rf"key(?:{_BEFORE_KEY})|token|secret|credential|authorization|bearer|signature(?:(?<=amz-signature)(?==)|(?==[0-9a-f]{{64}}))|cookie(?==[\w%+/.~-]{{8}})|"
+    rf"sig(?<!\wsig){_LONG_VALUE}|(?:session[-_]?id|sessid){_LONG_ID}"
 )
 # The first that a term holds says what kind of secret it is of.
 _KINDS = {
@@ -39,7 +40,7 @@ _KINDS = {
     "sig": "signature",
     "sess": "session",
 }
-TERM = rf"(?P<term>(?:{_TERMS})(?P<plural>s?)(?:[-_]?(?:value|data|hash|base64|b64|string|text))?_?\d{{0,4}})"
+TERM = rf"(?P<term>(?:{_TERMS})(?P<plural>s?)(?:[-_]?(?:value|data|hash|base64|base|b64|string|text|pem|confirmation))?_?\d{{0,4}})"
 _KEY = re.compile(rf"{TERM}\Z")
 # In objects these are keys of secrets too; in a message they would stand before too much else.
 _KEY_OF_OBJECT = re.compile(
@@ -67,7 +68,8 @@ def secret_key(key: str) -> Key | None:
     if key.startswith("f:") or is_reference(key):  # Such a key names a field in managedFields, and holds no value.
         return None
     low = key.lower()
-    if found := _KEY.search(low):
+    found = _KEY.search(low)
+    if found and found["term"] != "pass":  # as in `bypass`; where `Pass` is a word of its own is looked at next
         return Key(kind_of(found["term"]), bool(found["plural"]))
     found = _KEY_OF_OBJECT.search(_HUMP.sub("_", key).lower())
     return Key("docker config" if found.lastgroup == "docker" else found.lastgroup or "", False) if found else None

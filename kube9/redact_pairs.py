@@ -108,8 +108,8 @@ def _secret_of(message: str, pair: re.Match[str]) -> tuple[int, int] | None:
         stem = head[len(before) :]
         if join == "colon" and before.endswith("/"):
             return None  # As in `invalid username/password: …`.
-    if pair["term"] == "pass" and join == "eq" and not _is_whole(message, pair.start(), stem):
-        return None  # As in `bypass=`.
+    if pair["term"] == "pass" and not _is_password(message, pair, stem):
+        return None
     argument = join == "gap" and stem.startswith("--")
     if is_reference(stem + pair["term"]) or (join == "gap" and not argument and pair["term"] != "bearer"):
         return None
@@ -150,9 +150,10 @@ def _secret_of(message: str, pair: re.Match[str]) -> tuple[int, int] | None:
     return whole.span() if whole else None
 
 
-def _is_whole(message: str, start: int, stem: str) -> bool:
-    """Whether `pass` begins a word here: `pass=`, `user.pass=`, `dbPass=`."""
-    return not stem[-1:].isalpha() or (message[start].isupper() and stem[-1:].islower())
+def _is_password(message: str, pair: re.Match[str], stem: str) -> bool:
+    """Whether `pass` is a word here (`dbPass`, no `bypass`), and with a colon has more around it than prose (`pass: ok`)."""
+    word = not stem[-1:].isalpha() or (message[pair.start()].isupper() and stem[-1:].islower())
+    return word and (bool(stem) or pair["close"] is not None or pair.lastgroup != "colon")
 
 
 def _block(message: str, block: re.Match[str]) -> tuple[int, int]:
