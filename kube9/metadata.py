@@ -213,9 +213,8 @@ def _cut_key(key: str) -> str:
     return key if len(key) <= KEY_LENGTH else key[: KEY_LENGTH - 1] + CUT
 
 
-def _cut(text: Any, budget: int) -> str:
+def _cut(text: str, budget: int) -> str:
     """The longest beginning of the text that fits with the mark of a cut."""
-    text = str(text)
     low, high = 0, min(len(text), budget)
     while low < high:
         middle = (low + high + 1) // 2

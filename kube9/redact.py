@@ -70,7 +70,9 @@ def _may_hold_a_key(message: str) -> bool:
     low = message.lower()
     if "pass" in low or "secret" in low or "pwd" in low or "cred" in low or "sess" in low or ("=" in low and "sig" in low):
         return True
-    if "k" in low and ("key" in low or "token" in low or "cookie" in low or "hooks." in low or "webhook" in low or "dockerc" in low):
+    if "k" in low and (
+        "key" in low or "token" in low or "cookie" in low or "hooks." in low or "webhook" in low or "dockerc" in low
+    ):
         return True
     if "-u" in low and ("-u " in low or '-u"' in low or "-user" in low or "curl" in low):
         return True

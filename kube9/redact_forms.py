@@ -23,8 +23,8 @@ class Rule(NamedTuple):
     kind: str
     sign: str
     pattern: re.Pattern[str]
-    holds: Callable[[re.Match[str]], bool] = lambda _: True
-    within: re.Pattern[str] | None = None
+    holds: Callable[[re.Match[str]], bool]
+    within: re.Pattern[str] | None
 
 
 def spans(message: str, rule: Rule) -> Iterator[Span]:
@@ -111,76 +111,77 @@ _KEYED_SIGNS = (
     *("PRIVATE KEY", "Private-Lines", ".dockerc", "auth", "-u", "-U", "sshpass", "login", "curl", "ookie"),
     *("hooks.slack.com/", "/api/webhooks/", "webhook.office.com/"),
 )
+
+
+def _rule(
+    kind: str,
+    sign: str,
+    pattern: str,
+    holds: Callable[[re.Match[str]], bool] = lambda _: True,
+    within: str | None = None,
+) -> Rule:
+    return Rule(kind, sign, re.compile(pattern), holds, re.compile(within) if within else None)
+
+
 RULES = (
-    Rule("private key", "PRIVATE KEY", re.compile(_PEM)),
-    Rule("private key", "Private-Lines", re.compile(r"Private-Lines: \d+((?s:.+?))(?=(?:\n|\\n)Private-MAC|\Z)")),
-    Rule("private key", "LS0tLS1C", re.compile(_PEM_BASE64)),
-    Rule("private key", "b3BlbnNzaC1rZXkt", re.compile("b3BlbnNzaC1rZXkt" + _BASE64)),  # openssh-key-v1
-    Rule(
-        "private key", "IBADANBgkqhkiG9w0BAQEFAASC", re.compile(r"MII[\w+/]{3}IBADANBgkqhkiG9w0BAQEFAASC" + _BASE64)
-    ),  # PKCS 8
-    Rule("private key", "AGE-SECRET-KEY-1", re.compile(r"AGE-SECRET-KEY-1[A-Z0-9]{20,}")),
-    Rule("docker config", "eyJhdXRocyI", re.compile("eyJhdXRocyI" + _BASE64)),  # {"auths"
-    Rule("docker config", ".dockerc", re.compile(rf"\.docker(?:configjson|cfg){_IS}((?=[A-Za-z0-9+/]{{12}}){_BASE64})")),
-    Rule(
-        "docker config", "auth", re.compile(rf"auth(?<![A-Za-z0-9.-]auth){_IS}([\w+/-]{{6,}}={{0,2}})(?![\w-])"), _holds_login
+    _rule("private key", "PRIVATE KEY", _PEM),
+    _rule("private key", "Private-Lines", r"Private-Lines: \d+((?s:.+?))(?=(?:\n|\\n)Private-MAC|\Z)"),
+    _rule("private key", "LS0tLS1C", _PEM_BASE64),
+    # In base64: openssh-key-v1; PKCS 8.
+    _rule("private key", "b3BlbnNzaC1rZXkt", "b3BlbnNzaC1rZXkt" + _BASE64),
+    _rule("private key", "IBADANBgkqhkiG9w0BAQEFAASC", r"MII[\w+/]{3}IBADANBgkqhkiG9w0BAQEFAASC" + _BASE64),
+    _rule("private key", "AGE-SECRET-KEY-1", r"AGE-SECRET-KEY-1[A-Z0-9]{20,}"),
+    # {"auths" in base64.
+    _rule("docker config", "eyJhdXRocyI", "eyJhdXRocyI" + _BASE64),
+    _rule("docker config", ".dockerc", rf"\.docker(?:configjson|cfg){_IS}((?=[A-Za-z0-9+/]{{12}}){_BASE64})"),
+    _rule("docker config", "auth", rf"auth(?<![A-Za-z0-9.-]auth){_IS}([\w+/-]{{6,}}={{0,2}})(?![\w-])", _holds_login),
+    _rule("URL password", "://", rf"{_USER}:([^\s/?#\"'`<>]+)@"),
+    # With a / that should be %2F.
+    _rule("URL password", "://", rf"{_USER}:(?!\d{{1,5}}[/?#])([^\s\"'`<>@]{{1,256}})@"),
+    _rule("URL password", "%3A%2F%2F", r"%3A%2F%2F(?:[^\s%\"']|%(?!3A|40|2F))*+%3A((?:[^\s%\"']|%(?!40|2F))++)%40"),
+    _rule("URL token", "://", r"://((?=[A-Za-z]{0,200}\d)[A-Za-z0-9_-]{20,})@"),
+    _rule("DSN password", "@", r"(?<![\w.%+:/-])[\w.%+-]{1,64}:([^\s@\"'`()/]{1,128})@(?=(?:tcp6?|unix|udp|cloudsql)\()"),
+    _rule(
+        "DSN password", "@", r"(?<![\w.%+:/@-])[\w.%+-]{1,64}:([^\s@\"'`()/:]{1,128})@(?!sha\d)(?=[\w.-]{1,253}:\d{2,5}(?!\d))"
     ),
-    Rule("URL password", "://", re.compile(rf"{_USER}:([^\s/?#\"'`<>]+)@")),
-    Rule(
-        "URL password", "://", re.compile(rf"{_USER}:(?!\d{{1,5}}[/?#])([^\s\"'`<>@]{{1,256}})@")
-    ),  # with a / that should be %2F
-    Rule("URL password", "%3A%2F%2F", re.compile(r"%3A%2F%2F(?:[^\s%\"']|%(?!3A|40|2F))*+%3A((?:[^\s%\"']|%(?!40|2F))++)%40")),
-    Rule("URL token", "://", re.compile(r"://((?=[A-Za-z]{0,200}\d)[A-Za-z0-9_-]{20,})@")),
-    Rule(
-        "DSN password",
-        "@",
-        re.compile(r"(?<![\w.%+:/-])[\w.%+-]{1,64}:([^\s@\"'`()/]{1,128})@(?=(?:tcp6?|unix|udp|cloudsql)\()"),
-    ),
-    Rule(
-        "DSN password",
-        "@",
-        re.compile(r"(?<![\w.%+:/@-])[\w.%+-]{1,64}:([^\s@\"'`()/:]{1,128})@(?!sha\d)(?=[\w.-]{1,253}:\d{2,5}(?!\d))"),
-    ),
-    Rule("DSN password", "@//", re.compile(r"(?<![\w/.-])\w{1,64}/([^\s@\"'`/]{1,128})@//")),
-    *(Rule("login", sign, re.compile(_LOGIN), _is_no_owner) for sign in ("-u", "-U")),
-    *(Rule("argument", sign, re.compile(rf"{before}[\"']?({_WORD}+)")) for sign, before in _ARGUMENTS.items()),
-    Rule("authorization", "asic", re.compile(r"\b[Bb]asic[ \t]{1,8}([A-Za-z0-9+/_-]{8,}={0,2})"), _holds_login),
-    Rule(
-        "password hash", "$", re.compile(r"\$(?:apr1|1|2[abxy]|5|6|7|y|gy|argon2\w{1,2}|pbkdf2[\w-]{0,16})\$[\w./$=,+-]{16,}")
-    ),
-    Rule("password hash", "SHA}", re.compile(r"\{S?SHA\}([A-Za-z0-9+/]{27,}={0,2})")),
-    Rule("JSON web token", "eyJ", re.compile(_JWT)),
-    Rule("AWS key", "IA", re.compile(r"A[KS]IA[A-Z0-9]{16,}")),
-    Rule("Google key", "AIza", re.compile(r"AIza[\w-]{30,}")),
-    Rule("Google token", "ya29.", re.compile(r"(?<![\w.-])ya29\.[\w-]{20,}")),
-    Rule("Google secret", "GOCSPX-", re.compile(r"GOCSPX-[\w-]{20,}")),
-    Rule("Azure secret", "Q~", re.compile(r"(?<![\w~.-])[\w~.-]{3}\dQ~[\w~.-]{31,34}(?![\w~.-])")),
-    Rule("GitHub token", "_", re.compile(r"gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{20,}")),
-    Rule("GitLab token", "gl", re.compile(r"gl(?:pat|dt|rt|cbt|ptt|ft|imt|soat|agent)-[\w-]{16,}")),
-    Rule("Slack token", "xox", re.compile(r"xox[a-z]-[\w-]{10,}")),
-    Rule("Slack token", "xapp-", re.compile(r"xapp-\d-[\w-]{10,}")),
-    Rule("webhook URL", "hooks.slack.com/", re.compile(r"hooks\.slack\.com/(?:services|workflows|triggers)/([\w/-]+)")),
-    Rule("webhook URL", "/api/webhooks/", re.compile(r"discord(?:app)?\.com/api/webhooks/(\d+/[\w-]+)")),
-    Rule("webhook URL", "webhook.office.com/", re.compile(r"webhook\.office\.com/webhookb2/([\w@/-]+)")),
-    Rule("Telegram token", ":AA", re.compile(r"(?<![0-9])\d{8,10}:AA[\w-]{33}")),
-    Rule("npm token", "npm_", re.compile(r"npm_[A-Za-z0-9]{20,}")),
-    Rule("PyPI token", "pypi-", re.compile(r"pypi-AgE[\w-]{20,}")),
-    Rule("Docker token", "dckr_", re.compile(r"dckr_[po]at_[\w-]{20,}")),
-    Rule("Stripe key", "k_", re.compile(r"[sr]k_(?:live|test)_[A-Za-z0-9]{16,}")),
-    Rule("Stripe key", "whsec_", re.compile(r"whsec_[A-Za-z0-9+/]{16,}={0,2}")),
-    Rule("Twilio key", "SK", re.compile(r"(?<!\w)SK[0-9a-f]{32}(?!\w)")),
-    Rule("SendGrid key", "SG.", re.compile(r"SG\.[\w-]{16,}\.[\w-]{16,}")),
-    Rule("OpenAI key", "sk-", re.compile(rf"{_START}sk-(?!ant-){_MIXED}[\w-]{{20,}}")),
-    Rule("Anthropic key", "sk-ant-", re.compile(rf"{_START}sk-ant-[\w-]{{20,}}")),
-    Rule("Vault token", "hv", re.compile(rf"{_START}hv[sbr]\.{_MIXED}[\w-]{{20,}}")),
-    Rule("Terraform token", ".atlasv1.", re.compile(r"(?<!\w)[A-Za-z0-9]{14}\.atlasv1\.[\w-]{40,}")),
-    Rule("DigitalOcean token", "_v1_", re.compile(r"do[opr]_v1_[0-9a-f]{32,}")),
-    Rule("Grafana token", "glsa_", re.compile(r"glsa_[A-Za-z0-9]{20,}_[0-9a-f]{8}")),
-    Rule("New Relic key", "NRAK-", re.compile(r"NRAK-[A-Z0-9]{27}")),
-    Rule("Hugging Face token", "hf_", re.compile(r"(?<!\w)hf_[A-Za-z]{30,}")),
-    Rule("Swarm token", "SWMTKN-1-", re.compile(r"SWMTKN-1-[a-z0-9-]{40,}")),
-    Rule("K3s token", "::server:", re.compile(r"K10[0-9a-f]{64}::server:\w+")),
-    Rule("cookie", "ookie", re.compile(_COOKIES), _is_no_attribute, re.compile(rf"[^\s=;,\"'\\]+=({_VALUE})")),
+    _rule("DSN password", "@//", r"(?<![\w/.-])\w{1,64}/([^\s@\"'`/]{1,128})@//"),
+    *(_rule("login", sign, _LOGIN, _is_no_owner) for sign in ("-u", "-U")),
+    *(_rule("argument", sign, rf"{before}[\"']?({_WORD}+)") for sign, before in _ARGUMENTS.items()),
+    _rule("authorization", "asic", r"\b[Bb]asic[ \t]{1,8}([A-Za-z0-9+/_-]{8,}={0,2})", _holds_login),
+    _rule("password hash", "$", r"\$(?:apr1|1|2[abxy]|5|6|7|y|gy|argon2\w{1,2}|pbkdf2[\w-]{0,16})\$[\w./$=,+-]{16,}"),
+    _rule("password hash", "SHA}", r"\{S?SHA\}([A-Za-z0-9+/]{27,}={0,2})"),
+    _rule("JSON web token", "eyJ", _JWT),
+    _rule("AWS key", "IA", r"A[KS]IA[A-Z0-9]{16,}"),
+    _rule("Google key", "AIza", r"AIza[\w-]{30,}"),
+    _rule("Google token", "ya29.", r"(?<![\w.-])ya29\.[\w-]{20,}"),
+    _rule("Google secret", "GOCSPX-", r"GOCSPX-[\w-]{20,}"),
+    _rule("Azure secret", "Q~", r"(?<![\w~.-])[\w~.-]{3}\dQ~[\w~.-]{31,34}(?![\w~.-])"),
+    _rule("GitHub token", "_", r"gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{20,}"),
+    _rule("GitLab token", "gl", r"gl(?:pat|dt|rt|cbt|ptt|ft|imt|soat|agent)-[\w-]{16,}"),
+    _rule("Slack token", "xox", r"xox[a-z]-[\w-]{10,}"),
+    _rule("Slack token", "xapp-", r"xapp-\d-[\w-]{10,}"),
+    _rule("webhook URL", "hooks.slack.com/", r"hooks\.slack\.com/(?:services|workflows|triggers)/([\w/-]+)"),
+    _rule("webhook URL", "/api/webhooks/", r"discord(?:app)?\.com/api/webhooks/(\d+/[\w-]+)"),
+    _rule("webhook URL", "webhook.office.com/", r"webhook\.office\.com/webhookb2/([\w@/-]+)"),
+    _rule("Telegram token", ":AA", r"(?<![0-9])\d{8,10}:AA[\w-]{33}"),
+    _rule("npm token", "npm_", r"npm_[A-Za-z0-9]{20,}"),
+    _rule("PyPI token", "pypi-", r"pypi-AgE[\w-]{20,}"),
+    _rule("Docker token", "dckr_", r"dckr_[po]at_[\w-]{20,}"),
+    _rule("Stripe key", "k_", r"[sr]k_(?:live|test)_[A-Za-z0-9]{16,}"),
+    _rule("Stripe key", "whsec_", r"whsec_[A-Za-z0-9+/]{16,}={0,2}"),
+    _rule("Twilio key", "SK", r"(?<!\w)SK[0-9a-f]{32}(?!\w)"),
+    _rule("SendGrid key", "SG.", r"SG\.[\w-]{16,}\.[\w-]{16,}"),
+    _rule("OpenAI key", "sk-", rf"{_START}sk-(?!ant-){_MIXED}[\w-]{{20,}}"),
+    _rule("Anthropic key", "sk-ant-", rf"{_START}sk-ant-[\w-]{{20,}}"),
+    _rule("Vault token", "hv", rf"{_START}hv[sbr]\.{_MIXED}[\w-]{{20,}}"),
+    _rule("Terraform token", ".atlasv1.", r"(?<!\w)[A-Za-z0-9]{14}\.atlasv1\.[\w-]{40,}"),
+    _rule("DigitalOcean token", "_v1_", r"do[opr]_v1_[0-9a-f]{32,}"),
+    _rule("Grafana token", "glsa_", r"glsa_[A-Za-z0-9]{20,}_[0-9a-f]{8}"),
+    _rule("New Relic key", "NRAK-", r"NRAK-[A-Z0-9]{27}"),
+    _rule("Hugging Face token", "hf_", r"(?<!\w)hf_[A-Za-z]{30,}"),
+    _rule("Swarm token", "SWMTKN-1-", r"SWMTKN-1-[a-z0-9-]{40,}"),
+    _rule("K3s token", "::server:", r"K10[0-9a-f]{64}::server:\w+"),
+    _rule("cookie", "ookie", _COOKIES, _is_no_attribute, rf"[^\s=;,\"'\\]+=({_VALUE})"),
 )
 # Those which stand behind a key; the others are told by their form alone.
 KEYED = tuple(rule for rule in RULES if rule.sign in _KEYED_SIGNS)

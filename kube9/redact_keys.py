@@ -10,9 +10,8 @@ from functools import lru_cache
 
 MARK = "[REDACTED]"
 
-# What a secret's key ends in, in lower case. `PWD=/app` is a directory; a `sig`
-# of under 16 characters is a signal, a session's id of under 16 a number.
-# WORDS is what they begin with.
+# What a secret's key ends in, in lower case. `PWD=/app` is a directory; a `sig` of under 16 characters is a signal, a
+# session's id of under 16 a number. WORDS is what the terms begin with.
 _KEYED = (
     *("api", "private", "access", "secret", "account", "shared", "encryption", "signing", "master", "ssh", "auth"),
     *("client", "app", "application", "subscription", "session", "certificate"),
@@ -23,7 +22,8 @@ _LONG_ID = r"(?=(?:=|: ?)(?!0x)[\w%+/.~-]{16})"
 WORDS = ("pass", "pwd", "key", "token", "secret", "credential", "authorization", "bearer", "sig", "sess", "cookie")
 _TERMS = (
     r"passw(?:or)?d|passphrase|passcode|pass|pwd(?!=/)|"
-    rf"key(?:{_BEFORE_KEY})|token|secret|credential|authorization|bearer|signature(?:(?<=amz-signature)(?==)|(?==[0-9a-f]{{64}}))|cookie(?==[\w%+/.~-]{{8}})|"
+    rf"key(?:{_BEFORE_KEY})|token|secret|credential|authorization|bearer|"
+    r"signature(?:(?<=amz-signature)(?==)|(?==[0-9a-f]{64}))|cookie(?==[\w%+/.~-]{8})|"
     rf"sig(?<!\wsig){_LONG_VALUE}|(?:session[-_]?id|sessid){_LONG_ID}"
 )
 # The first that a term holds says what kind of secret it is of.
@@ -40,11 +40,13 @@ _KINDS = {
     "sig": "signature",
     "sess": "session",
 }
-TERM = rf"(?P<term>(?:{_TERMS})(?P<plural>s?)(?:[-_]?(?:value|data|hash|base64|base|b64|string|text|pem|confirmation))?_?\d{{0,4}})"
+_BEHIND = r"value|data|hash|base64|base|b64|string|text|pem|confirmation"
+TERM = rf"(?P<term>(?:{_TERMS})(?P<plural>s?)(?:[-_]?(?:{_BEHIND}))?_?\d{{0,4}})"
 _KEY = re.compile(rf"{TERM}\Z")
 # In objects these are keys of secrets too; in a message they would stand before too much else.
 _KEY_OF_OBJECT = re.compile(
-    r"(?:(?P<password>[_.-]pass)|(?P<cookie>cookies?)|(?P<session>session[-_]?id|sessid)|(?P<docker>\.?docker(?:configjson|cfg)))\Z"
+    r"(?:(?P<password>[_.-]pass)|(?P<cookie>cookies?)|(?P<session>session[-_]?id|sessid)"
+    r"|(?P<docker>\.?docker(?:configjson|cfg)))\Z"
 )
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 # These end in a term, and name or set something instead.

@@ -10,9 +10,9 @@ from kube9.redact_keys import MARK, TERM, WORDS, is_reference, kind_of, no_secre
 
 # The other terms stand as often before a name or an error's text.
 _STRONG = ("pass", "pwd", "key")
-# The end of a key and what joins it to its value. `env` is the join in {"name":"DB_PASSWORD","value":"…"}, as
-# JSON, YAML or Go writes it; `gap` is
-# that of flags and of `Bearer`, and is after so many words that it is looked for only where one of these may be.
+# The end of a key and what joins it to its value. `env` is the join in {"name":"DB_PASSWORD","value":"…"}, as JSON, YAML or
+# Go writes it; `gap` is that of flags and of `Bearer`, and is after so many words that it is looked for only where one of
+# these may be.
 _JOINS = (
     r"(?P<eq>[ \t]{0,8}=>[ \t]{0,8}|[ \t]{1,8}=[ \t]{1,8}|:?=)"
     r"|(?P<env>,\s{0,8}(?:\\{0,8}[\"']value\\{0,8}[\"']|value)\s{0,8}:\s{0,8}|(?:\n|\\{1,4}n)[ \t]{0,16}value:[ \t]{1,8})"
@@ -49,8 +49,8 @@ _PROSE = re.compile(
 # text may say it there.
 _WORD = re.compile(r"[A-Za-z]{6,64}(?=[)\]}]*(?:\Z|[\r\n]|\\[nr]|[ \t,;&]+[A-Za-z_][\w.-]{0,40}[=:]))")
 _SAID = re.compile(
-    r"(?:un|in|mis|mal|non|dis|exp)\w+|\w+(?:ed|ing|able|ible|[ts]ion|ment|[ae]nce|less|ty|out)|errors?|wrong|string|secret|password"
-    r"|default|object|optional|unless|(?:re)?quire|cannot|change|never|always|please|should|nothing|denial|limits?|failure",
+    r"(?:un|in|mis|mal|non|dis|exp)\w+|\w+(?:ed|ing|able|ible|[ts]ion|ment|[ae]nce|less|ty|out)|errors?|wrong|string"
+    r"|secret|password|default|object|optional|unless|(?:re)?quire|cannot|change|never|always|please|should|nothing|denial|limits?|failure",
     re.IGNORECASE,
 )
 # What no word looks like: a long run of letters in one case, or capitals all over it.
