@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 
 from kube9.clock import Clock
+from kube9.counts import Counts
 from kube9.redact import Secret
 
 log = logging.getLogger("kube9.redact")
@@ -13,11 +14,10 @@ EVERY_S = 60.0
 
 
 class Redactions:
-    """Counts what was redacted. Any thread may note."""
+    """Notes what was redacted, from any thread; `counts` has the number."""
 
-    def __init__(self, clock: Clock) -> None:
-        self.total = 0  # values that were redacted
-        self._clock = clock
+    def __init__(self, clock: Clock, counts: Counts) -> None:
+        self._clock, self._counts = clock, counts
         self._lock = threading.Lock()
         self._silent = 0  # those since the last warning
         self._next_warning = clock.monotonic()
@@ -26,8 +26,8 @@ class Redactions:
         """Count what was redacted in an event; `event` says which, as in `default/web-1.17b2c4`."""
         if not secrets:
             return
+        self._counts.redact(len(secrets))
         with self._lock:
-            self.total += len(secrets)
             if self._clock.monotonic() < self._next_warning:
                 self._silent += len(secrets)
                 return

@@ -10,6 +10,7 @@ from conftest import ROOT, Kube9
 
 from kube9 import redact
 from kube9.clock import Clock
+from kube9.counts import Counts
 from kube9.redactions import EVERY_S, Redactions, summary
 
 
@@ -32,15 +33,15 @@ def secrets(message: str) -> list[redact.Secret]:
 
 @pytest.mark.scenario("REC-24")
 def test_one_warning_a_minute_says_which_event_and_what_kind(caplog: pytest.LogCaptureFixture):
-    clock = Stopped()
-    redactions = Redactions(clock)
+    clock, counts = Stopped(), Counts()
+    redactions = Redactions(clock, counts)
     caplog.set_level(logging.WARNING, "kube9.redact")
     found = secrets("password=hunter2 token=abc.def9")
     for number in range(100):
         redactions.note(found, f"default/web.{number}")
     clock.seconds += EVERY_S
     redactions.note(found[:1], "default/last")
-    assert redactions.total == 201
+    assert counts.redacted == 201
     first, last = (record.getMessage() for record in caplog.records)
     assert "2 secrets (1 password, 1 token) in the event default/web.0" in first
     assert "1 secret (1 password) in the event default/last" in last
@@ -49,17 +50,19 @@ def test_one_warning_a_minute_says_which_event_and_what_kind(caplog: pytest.LogC
 
 
 def test_nothing_found_is_nothing_said(caplog: pytest.LogCaptureFixture):
-    redactions = Redactions(Stopped())
+    counts = Counts()
+    redactions = Redactions(Stopped(), counts)
     redactions.note(secrets("token: not found"), "default/web")
-    assert (redactions.total, caplog.records) == (0, [])
+    assert (counts.redacted, caplog.records) == (0, [])
 
 
 def test_threads_lose_no_count():
-    redactions = Redactions(Stopped())
+    counts = Counts()
+    redactions = Redactions(Stopped(), counts)
     found = secrets("password=hunter2")
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: redactions.note(found, str(number)), range(5_000)))
-    assert redactions.total == 5_000
+    assert counts.redacted == 5_000
 
 
 def test_what_was_found_is_told_by_line_and_column():
