@@ -104,6 +104,12 @@ def test_of_many_keys_the_named_and_the_small_are_kept():
     assert any(key.startswith("text") for key in fitted)
 
 
+def test_what_is_named_first_is_kept_before_ever_so_many_numbers():
+    fitted = metadata.fit({f"number{index}": index for index in range(5_000)} | {"reason": "r"})
+    assert fitted["reason"] == "r"
+    assert len(fitted) > 400
+
+
 def test_it_is_cut_the_same_way_each_time():
     given_data = {f"k{number}": "w" * number for number in range(400)}
     assert written(metadata.fit(given_data)) == written(metadata.fit(dict(given_data)))
