@@ -89,10 +89,10 @@ class Counts:
         with self._lock:
             self.redacted += values
 
-    def truncate(self) -> None:
-        """Count an event whose metadata was cut."""
+    def truncate(self, events: int) -> None:
+        """Count events whose metadata was cut."""
         with self._lock:
-            self.truncated += 1
+            self.truncated += events
 
     @contextmanager
     def query(self) -> Iterator[None]:

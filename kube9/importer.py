@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple
 
 from kube9 import dump, errors, rules
+from kube9.clock import Clock
+from kube9.counts import Counts
+from kube9.intake import Intake
 from kube9.model import Batch
-from kube9.normalise import normalise
 from kube9.selection import Selection
 from kube9.writer import Writer
 
@@ -50,9 +52,10 @@ def import_files(
     """
     for file in files:
         _look(file)  # a missing second file is said before the first is read
-    writer = Writer(database, patience_s=PATIENCE_S)
+    counts = Counts()
+    writer = Writer(database, patience_s=PATIENCE_S, guest=True, counts=counts)
     writer.start()
-    selection = selection or Selection(rules.built_in(), everything=True)
+    intake = Intake(selection or Selection(rules.built_in(), everything=True), counts, Clock())
     left_out = 0
     failure: errors.Kube9Error | None = None
     try:
@@ -60,7 +63,7 @@ def import_files(
             with _open(file) as stream:
                 name = "standard input" if file in STDIN else file
                 for batch in _batches(dump.objects(stream, name, progress)):
-                    events = [normalise(source, selection.rules) for source in batch if selection.recorded(source)]
+                    events = intake.events(batch)
                     left_out += len(batch) - len(events)
                     if not writer.put(Batch(events, "import", cluster)):
                         break  # the writer gave up; closing it says why

@@ -10,16 +10,20 @@ from typing import Any
 
 from kube9 import redact
 from kube9.fields import NAME_LENGTH, as_map, as_name, as_text, as_time, as_word
+from kube9.metadata import fit
 from kube9.model import DESCRIPTION_LENGTH, TITLE_LENGTH, Event, cut
 from kube9.rules import LOOKED_AT, Rules
 
 EPOCH = "1970-01-01T00:00:00.000Z"  # for an event without any time: the same at each import
-FACT_LENGTH, WORD_LENGTH = 300, 128  # characters; all facts together stay under 10 KiB of UTF-8
+FACT_LENGTH, WORD_LENGTH = 300, 128  # characters
 MAX_COUNT = 2**53  # what every reader of JSON can hold
 
 
-def normalise(source: dict[str, Any], rules: Rules) -> Event:
-    """Turn an Event object (core/v1 or events.k8s.io/v1, as parsed JSON) into an event. Never fails on its content."""
+def normalise(source: dict[str, Any], rules: Rules, secrets: list[redact.Secret] | None = None) -> Event:
+    """Turn an Event object (core/v1 or events.k8s.io/v1, as parsed JSON) into an event. Never fails on its content.
+
+    What was redacted is added to `secrets`.
+    """
     get = source.get
     metadata = as_map(get("metadata"))
     involved = as_map(get("involvedObject") or get("regarding"))
@@ -27,7 +31,7 @@ def normalise(source: dict[str, Any], rules: Rules) -> Event:
     reporter = as_map(get("source") or get("deprecatedSource"))
 
     kind, reason = as_word(involved.get("kind")), as_word(get("reason"))
-    message = redact.text(as_text(get("message")) or as_text(get("note")) or "")
+    message = redact.text(as_text(get("message")) or as_text(get("note")) or "", secrets)
     told = rules.match(reason, kind, message[:LOOKED_AT])
 
     type_name = as_word(get("type"))
@@ -60,7 +64,7 @@ def normalise(source: dict[str, Any], rules: Rules) -> Event:
         object_kind=kind,
         object_namespace=None if kind in rules.cluster_scoped else as_word(involved.get("namespace")),
         object_name=as_name(involved.get("name")),
-        metadata=details,
+        metadata=fit(details),
         reason=reason,
         component=component,
         node=as_word(reporter.get("host")) or instance,

@@ -14,10 +14,11 @@ import msgspec
 
 from kube9 import bind, errors, plan, redact, times
 from kube9.counts import EVENT_TYPES, SEVERITIES
+from kube9.metadata import fit
 from kube9.model import DESCRIPTION_LENGTH, HASHES, TITLE_LENGTH, Event, cut, own_id
 
 TYPES = tuple(name for name in EVENT_TYPES if name != "cluster")  # that one is for what Kubernetes tells
-METADATA_BYTES = 10 * 1024
+MOST_BYTES = 1024 * 1024  # of metadata, before it is cut to fit
 NAME_LENGTH = 253  # https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
 LOOKED_AT = 16 * 1024  # characters of a text that are looked at: far more than is kept
 STEP_MS = 60_000  # a clock that steps back further than this was wrong before
@@ -215,7 +216,7 @@ def _details(metadata: Mapping[str, Any] | None, further: dict[str, str]) -> dic
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
         allowed = "it may hold texts, numbers, lists, objects, true, false and null"
         raise errors.InvalidArgument(f"the metadata is no JSON object: {error}", allowed) from None
-    if len(text) > METADATA_BYTES:
-        raise errors.InvalidArgument(f"the metadata has {len(text)} bytes", f"at most {METADATA_BYTES} are taken")
+    if len(text) > MOST_BYTES:
+        raise errors.InvalidArgument(f"the metadata has {len(text)} bytes", f"at most {MOST_BYTES} are taken")
     details: Any = redact.value(msgspec.json.decode(text))
-    return dict(details)
+    return fit(dict(details))

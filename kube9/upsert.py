@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kube9 import claims, links, objects, occurrences, owners, stored, stretches, times
+from kube9.metadata import TRUNCATED
 from kube9.model import Batch, Event, event_id, next_id
 from kube9.occurrences import Change
 
@@ -40,19 +41,24 @@ _encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Tally:
-    """How many events a transaction added, updated and found already stored; `kinds` counts (event_type, severity)."""
+    """How many events a transaction added, updated and found already stored.
 
-    __slots__ = ("added", "kinds", "unchanged", "updated")
+    `kinds` counts those added by (event_type, severity); `cut` names those whose metadata was cut to fit.
+    """
+
+    __slots__ = ("added", "cut", "kinds", "unchanged", "updated")
 
     def __init__(self, added: int = 0, updated: int = 0, unchanged: int = 0) -> None:
         self.added, self.updated, self.unchanged = added, updated, unchanged
         self.kinds: Counter[tuple[str, str]] = Counter()
+        self.cut: list[str] = []
 
     def __iadd__(self, other: "Tally") -> "Tally":
         self.added += other.added
         self.updated += other.updated
         self.unchanged += other.unchanged
         self.kinds.update(other.kinds)
+        self.cut += other.cut
         return self
 
 
@@ -174,6 +180,8 @@ class _Chunk:
     def _inserted(self, key: str, seq: int) -> tuple[Any, ...]:
         event = self._pending(key)
         self.tally.kinds[event.event_type, event.severity] += 1
+        if TRUNCATED in event.metadata:
+            self.tally.cut.append(key)
         return (
             key, event.event_type, event.severity, event.title, event.description, event.object_kind,
             event.object_namespace, event.object_name, _json(event.metadata), event.created_at, event.last_seen_at,

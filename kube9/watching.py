@@ -7,17 +7,15 @@ objects   page -> reduce               -> Batch: objects, position, proof    (wh
 import logging
 import math
 import threading
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 from kube9 import apiserver, health, resources, store, watch, wire
 from kube9.backoff import Backoff
 from kube9.clock import Clock
 from kube9.counts import Counts
-from kube9.model import Batch, Event, Objects, Position, Proof
-from kube9.normalise import normalise
+from kube9.intake import Intake
+from kube9.model import Batch, Objects, Position, Proof
 from kube9.resources import Resource
 from kube9.selection import Selection
 from kube9.writer import Writer
@@ -65,9 +63,10 @@ class Watches:
         clock: Clock | None = None,
         settings: watch.Settings | None = None,
     ) -> None:
-        self._database, self._api, self._writer, self._selection = database, api, writer, selection
+        self._database, self._api, self._writer = database, api, writer
         self._told, self._counts, self._clock = told, counts or Counts(), clock or Clock()
         self._settings = settings or watch.Settings()
+        self._intake = Intake(selection, self._counts, self._clock)
         self.failure: Exception | None = None  # a mistake of ours that ended a thread
         self.states = [health.Watch(EVENTS), *(health.Watch(resource.name) for resource in watched)]
         events, *objects = self.states
@@ -97,18 +96,12 @@ class Watches:
 
     def _follow_events(self, state: health.Watch) -> None:
         def batch(cluster: str, page: watch.Page) -> Batch:
-            return Batch(self._events(state, page.objects), "watch", cluster, _position(state, page), _proof(state, page))
+            events = self._intake.events(page.objects)
+            if events:
+                state.last_event_at = max(state.last_event_at or "", max(event.last_seen_at for event in events))
+            return Batch(events, "watch", cluster, _position(state, page), _proof(state, page))
 
         self._follow(state, EVENTS_PATH, wire.EVENTS, batch, self._settings)
-
-    def _events(self, state: health.Watch, sources: list[Any]) -> list[Event]:
-        """The way of an event: from an object of the API server to a row."""
-        started, selection = time.perf_counter(), self._selection
-        events = [normalise(source, selection.rules) for source in sources if selection.recorded(source)]
-        self._counts.processing.observe(time.perf_counter() - started)
-        if events:
-            state.last_event_at = max(state.last_event_at or "", max(event.last_seen_at for event in events))
-        return events
 
     def _follow_objects(self, state: health.Watch, resource: Resource) -> None:
         def batch(cluster: str, page: watch.Page) -> Batch:

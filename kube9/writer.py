@@ -255,6 +255,10 @@ class Writer:
                 tally = write(self._connection, batches)
                 self.tally += tally
                 self._counts.committed(tally.kinds, tally.updated)
+                if tally.cut:
+                    self._counts.truncate(len(tally.cut))
+                    log.warning("the metadata of %d events is cut to 10 KiB, such as of %s", len(tally.cut), tally.cut[0])
+                    self.tally.cut.clear()
                 if self.error:
                     log.info("the database takes writes again")
                     if not self._guest and time.monotonic() - started > INTERRUPTED_S:
