@@ -364,6 +364,17 @@ def test_waits_grow_to_a_minute(server: FaultyServer, clock: FastClock, watching
     assert min(waited[-3:]) >= 30.0
 
 
+def test_a_watch_that_lived_begins_the_delays_anew(server: FaultyServer, clock: FastClock, watching) -> None:
+    server.fault("error", 8)
+    running = watching(silence_s=5.0)
+    running.until(lambda: server.watches())
+    clock.advance(300)
+    server.fault("truncated")
+    running.until(lambda: len(server.watches()) == 2)
+    assert clock.waited_s[7] >= 30.0
+    assert clock.waited_s[8:] == []  # at once
+
+
 def test_a_rotated_token_is_read_again_without_a_failure(server: FaultyServer, watching, tmp_path) -> None:
     token = tmp_path / "token"
     token.write_text("first")

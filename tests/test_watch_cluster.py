@@ -38,7 +38,7 @@ def watching(api: Api) -> Iterator[Callable[..., Watching]]:
 
     def start(kubeconfig: str = "", **options: object) -> Watching:
         server = apiserver.connect(kubeconfig or os.environ["KUBECONFIG"])
-        started.append(Watching(server, Clock(), **({"silence_s": 1.0, "settle_s": 0.5} | options)))
+        started.append(Watching(server, Clock(), patience_s=60.0, **({"silence_s": 1.0, "settle_s": 0.5} | options)))
         return started[-1]
 
     yield start
@@ -88,9 +88,9 @@ def test_a_token_and_a_certificate_that_were_exchanged(watching, api: Api, names
     running.until(lambda: running.state.failures["unreachable"])
     assert "certificate is not to be trusted" in running.state.problem
     config.write_text(good.replace("admin-token", "old-token"))
-    running.until(lambda: running.state.failures["unauthorized"], seconds=30)
+    running.until(lambda: running.state.failures["unauthorized"])
     config.write_text(good)
-    running.until(lambda: "trusted.17b2c4" in running.names(), seconds=30)
+    running.until(lambda: "trusted.17b2c4" in running.names())
 
 
 @pytest.mark.scenario("REC-08")
@@ -126,7 +126,7 @@ def test_a_real_server_that_is_killed(watching, api: Api, namespace: str) -> Non
     start("kube-apiserver")
     with closing(connect()) as again:
         again.make_event(namespace, "after-the-kill")
-    running.until(lambda: "after-the-kill.17b2c4" in running.names(), seconds=60)
+    running.until(lambda: "after-the-kill.17b2c4" in running.names())
     assert running.names().count("before-the-kill.17b2c4") == 1 or "expired" in running.state.failures
     assert [cause for cause, _ in running.gaps()] == ["disconnected"]
 
@@ -140,7 +140,7 @@ def test_a_real_etcd_that_is_restored_from_a_backup(watching, api: Api, namespac
     shutil.copytree(data, backup)
     start("etcd", "kube-apiserver")
     running = watching()
-    running.until(lambda: "in-the-backup.17b2c4" in running.names(), seconds=60)
+    running.until(lambda: "in-the-backup.17b2c4" in running.names())
     with closing(connect()) as again:
         again.make_events(namespace, 300, prefix="lost")
     running.until(lambda: sum(name.startswith("lost") for name in running.names()) == 300)
@@ -150,6 +150,6 @@ def test_a_real_etcd_that_is_restored_from_a_backup(watching, api: Api, namespac
     start("etcd", "kube-apiserver")
     with closing(connect()) as again:
         again.make_event(namespace, "restored")
-    running.until(lambda: "restored.17b2c4" in running.names(), seconds=60)
+    running.until(lambda: "restored.17b2c4" in running.names())
     assert running.gaps() == [("restored", None)]
     assert running.state.failures["restored"] == 1

@@ -23,9 +23,10 @@ class Watching:
         start: Start | None = None,
         verify: Callable[[], None] | None = None,
         metadata_only: bool = False,
+        patience_s: float = 10.0,
         **settings: object,
     ) -> None:
-        self.api, self.clock = api, clock
+        self.api, self.clock, self.patience_s = api, clock, patience_s
         self.state = health.Watch("events")
         self.pages: list[Page] = []
         self.error: Exception | None = None
@@ -66,9 +67,9 @@ class Watching:
         """Cause and start of what was recovered, of each page that has a cause, but for the first."""
         return [(page.cause, page.recovered_from) for page in self.pages if page.cause][1:]
 
-    def until(self, condition: Callable[[], object], what: str = "", seconds: float = 10.0) -> None:
+    def until(self, condition: Callable[[], object], what: str = "") -> None:
         """Wait until it is so."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + self.patience_s
         while not condition():
             assert time.monotonic() < deadline, (what, self.error, self.names()[-9:], self.state.failures)
             time.sleep(0.002)
