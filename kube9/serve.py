@@ -6,6 +6,7 @@ import select
 import signal
 import socket
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ BEAT_S = 10.0
 FOLD_S = 3600.0
 SETTLE_S = 60.0  # after a start: until then it may take to read the first list
 TIER = "free"
+SWITCH_S = 0.001  # how soon the writer gets on between two statements while a burst is read
 GARBAGE = 200_000  # new objects between two searches for cycles
 OCCURRENCES_MS = 7 * times.DAY_MS  # older ones of an event become one
 EVENT_TTL_MS = 3_600_000  # https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/, --event-ttl
@@ -65,6 +67,7 @@ def serve(
         # What a burst brings is freed by its last reference; looking for cycles among it again and again took a third of the time.
         gc.freeze()
         gc.set_threshold(GARBAGE)
+        sys.setswitchinterval(SWITCH_S)
         log.info("recording the events of %s into %s", api.host, database)
         looked_at = 0.0
         while recorder.alive() and not told_to_stop(1.0):

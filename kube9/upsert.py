@@ -22,8 +22,13 @@ INSERT INTO events (
     id, event_type, severity, title, description, object_kind, object_namespace, object_name, metadata, created_at,
     last_seen_at, count, reason, component, node, uid, event_namespace, event_name, cluster_id, origin, recorded_at,
     change_seq, owner_kind, owner_name)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES
 """
+VALUES = f"({', '.join('?' * 24)})"
+# Rows in one statement. While it runs, SQLite lets go of the interpreter's lock, and the watch is read meanwhile; with a
+# statement a row, each would wait for the lock again, up to `sys.getswitchinterval` long.
+SIZES = (1000, 100, 1)
+INSERTS = {size: INSERT + ",\n".join([VALUES] * size) for size in SIZES}
 UPDATE = """
 UPDATE events
 SET last_seen_at = ?, count = ?, description = ?, metadata = ?, component = ?, node = ?, uid = ?,
@@ -165,7 +170,7 @@ class _Chunk:
 
     def _write(self) -> None:
         execute = self.connection.executemany
-        execute(INSERT, [self._inserted(key, number) for key, number in self.added.items()])
+        self._insert([self._inserted(key, number) for key, number in self.added.items()])
         if self.origin == "api":
             links.link(self.connection, self.added)
         if self.updated:
@@ -176,6 +181,13 @@ class _Chunk:
             occurrences.record(self.connection, self.changes)
         if self.seq != self.before:
             self.connection.execute("UPDATE counters SET value = ? WHERE name = 'change_seq'", (self.seq,))
+
+    def _insert(self, rows: list[tuple[Any, ...]]) -> None:
+        start = 0
+        for size in SIZES:
+            for end in range(start + size, len(rows) + 1, size):
+                self.connection.execute(INSERTS[size], [value for row in rows[start:end] for value in row])
+                start = end
 
     def _inserted(self, key: str, seq: int) -> tuple[Any, ...]:
         event = self._pending(key)
