@@ -25,7 +25,7 @@ from kube9.upsert import Tally, write
 
 log = logging.getLogger("kube9.writer")
 
-CAPACITY = 5000  # events that may wait: a transaction of as many costs a third of ten of 500
+CAPACITY = 3000  # events and objects that may wait, while as many are being written; more in a transaction gain little
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.1, 5.0
 # Trying again cannot help with these; all else (a full disk, a lock, a missing device) may pass.
 HOPELESS = (
@@ -102,7 +102,7 @@ class Writer:
         self._bursting = False
         self._taken = self._written = 0  # how often all that waited was taken, and how often it was dealt with
         self._waiting: deque[tuple[Batch, float]] = deque()  # with when it was ready, for how long that takes
-        self._size = 0
+        self._size = self._writing = 0  # events and objects that wait, and that are being written
         self._closing = self._abandoned = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -114,7 +114,7 @@ class Writer:
     @property
     def queue_size(self) -> int:
         """How many events and objects wait to be written."""
-        return self._size + len(self._lane)
+        return self._size + self._writing + len(self._lane)
 
     @property
     def dropped(self) -> dict[str, int]:
@@ -215,7 +215,7 @@ class Writer:
                 with self._changed:
                     if not self._abandoned:
                         self._written = self._taken
-                    self._size -= sum(batch.size for batch, _ in taken)
+                    self._writing = 0
                     self._changed.notify_all()
         for chore in self._chores:
             self._do(chore)
@@ -239,8 +239,9 @@ class Writer:
             self._waiting.clear()
             if own := self._lane.take():
                 batches.append((Batch(own, "api"), self._lane_since))
-                self._size += len(own)
             self._taken += bool(batches)
+            self._size, self._writing = 0, sum(batch.size for batch, _ in batches)
+            self._changed.notify_all()  # whoever waits to put more: it is read while this is written
             return batches
 
     def _idle_s(self) -> float:
