@@ -64,7 +64,7 @@ def serve(
         settings = watch.Settings(event_ttl_ms=event_ttl_ms)
         recorder = Recorder(database, api, selection, health_port=health_port, settings=settings)
         recorder.start()
-        # What a burst brings is freed by its last reference; looking for cycles among it again and again took a third of the time.
+        # What a burst brings is freed by its last reference; looking for cycles among it took a third of the time.
         gc.freeze()
         gc.set_threshold(GARBAGE)
         sys.setswitchinterval(SWITCH_S)
