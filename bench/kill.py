@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -68,8 +69,12 @@ def main() -> int:
         )
         try:
             time.sleep(3)
+            stretches = 0
             for number in range(options.kills):
-                time.sleep(random.uniform(0.1, 2.5))
+                if number % 5:  # the others are killed wherever they are, often before they have connected
+                    wait_until(recorder, lambda before=stretches: watched(database) > before)
+                stretches = watched(database)
+                time.sleep(random.uniform(0, 1.5))
                 if options.victim in ("server", "both"):
                     kill_server(together=recorder if options.victim == "both" else None)
                 if options.victim in ("recorder", "both"):
@@ -86,6 +91,22 @@ def main() -> int:
                 process.kill()
                 process.wait()
     return 1 if wrong else 0
+
+
+def wait_until(recorder: subprocess.Popen, condition: Callable[[], bool]) -> None:
+    """Wait for the condition while the recorder runs, at most 30 s."""
+    deadline = time.monotonic() + 30
+    while recorder.poll() is None and not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def watched(database: Path) -> int:
+    """How many stretches of time the recorder has watched events so far; each start that gets so far begins one."""
+    try:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            return connection.execute("SELECT count(*) FROM coverage WHERE resource = 'events'").fetchone()[0]
+    except sqlite3.Error:
+        return 0
 
 
 def start(database: Path) -> subprocess.Popen:
