@@ -245,7 +245,8 @@ def _cursor(asked: Asked) -> "dict[str, Any]":
         keys: list[str | int] = [int(key[1:]) if key[:1] == "i" else key[1:] for key in rest]
         order = query["orders"][values.get("sort") or next(iter(query["orders"]))]
         numbers = [lineage, seq, total, offset, *(key for key in keys if isinstance(key, int))]
-        if len(keys) != len(order["columns"]) or not all(0 <= number < 2**63 for number in numbers):
+        pinned = all(not at or times.iso(times.parse(at, 0)) == at for at in window)
+        if len(keys) != len(order["columns"]) or not pinned or not all(0 <= number < 2**63 for number in numbers):
             raise ValueError("a page token of another question, or changed")
     except ValueError as error:
         why = f"{error}: give back the next_page_token of an answer, with the filters it was asked with"

@@ -272,7 +272,7 @@ def test_a_walk_while_the_database_changes_loses_nothing_and_repeats_nothing(
         first = answer
         while True:
             assert (answer.total, answer.exact, answer.offset) == (len(before), True, first.offset + len(read))
-            assert (answer.sync_token, answer.window) == (first.sync_token, first.window)
+            assert (answer.sync_token, window(answer, given)) == (first.sync_token, window(first, given))
             for row in found(answer):
                 known = model.known[row["object_name"]]  # as it was at page 1, and as it is now
                 assert (row["last_seen_at"], row["count"]) == known.key == before[row["object_name"]].key
@@ -296,6 +296,12 @@ def test_a_walk_while_the_database_changes_loses_nothing_and_repeats_nothing(
         for name in before.keys() & still.keys():
             assert times_read[name] + (name in names) == 1 or (times_read[name] == 1 and name in names), name
             assert times_read[name] == 1 or still[name].change > pinned
+
+
+def window(answer: query.Answer, given: Row) -> list[str | None]:
+    """Where the window of an answer begins, and where it ends if it was asked to: else it ends now."""
+    assert answer.coverage is not None
+    return [answer.coverage.begin, answer.coverage.end if "until" in given else None]
 
 
 def changed_since(path: Path, given: Row, token: str, limit: int) -> Iterator[Row]:
