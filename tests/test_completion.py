@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, SAMPLE, Kube9, make_event, rows
 
-from kube9 import cli, complete, fresh, plan
+from kube9 import cli, complete, fresh, migrations, plan
 
 SHELLS = ("bash", "zsh", "fish")
 HOSTILE = [
@@ -460,6 +460,40 @@ def test_of_many_objects_so_many_are_offered_as_a_person_can_read(asked, kube9: 
     assert len(values(asked(*line, "pod/"))) == complete.MOST
     assert len(values(asked(*line, "pod/web-39"))) == 11
     assert asked(*line, "pod/db-") == ("", [])
+
+
+MANY = """
+WITH RECURSIVE number (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number WHERE n < 19999)
+INSERT INTO events (id, event_type, severity, title, object_kind, object_namespace, object_name, created_at, last_seen_at)
+SELECT n, 'cluster', 'info', 'x', iif(n % 5000 = 1, 'Job', 'Pod'), iif(n % 5000 = 2, 'quiet', 'busy'), 'p-' || (100000 + n), at, at
+FROM number, (SELECT '2026-03-01T10:00:00.000Z' AS at)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["--for", "job/"], [f"job/p-1{number:05}" for number in (1, 5001, 10001, 15001)]),
+        (["--for", "job/p-115"], ["job/p-115001"]),
+        (["-n", "quiet", "--for", "pod/"], [f"pod/p-1{number:05}" for number in (2, 5002, 10002, 15002)]),
+        (["-n", "quiet", "--for", "job/"], []),
+        (["--for", "pod/p-11234"], [f"pod/p-11234{digit}" for digit in range(10)]),
+    ],
+    ids=lambda value: " ".join(value)[:30],
+)
+def test_few_objects_are_found_among_many_others_in_a_bounded_number_of_steps(
+    asked, tmp_path: Path, words: list[str], found: list[str]
+):
+    path = tmp_path / "many.db"
+    with closing(migrations.open_writer(str(path))) as database:
+        database.execute(MANY)
+        assert values(asked("query", "events", "list", "--db", str(path), *words)) == found
+        kind, _, begin = words[-1].partition("/")
+        steps: list[int] = []
+        database.set_progress_handler(lambda: steps.append(1000), 1000)
+        namespace = words[1] if "-n" in words else None
+        database.execute(complete.NAMES, {"kind": kind.capitalize(), "namespace": namespace, "begin": begin}).fetchall()
+        assert sum(steps) < 100 * complete.MOST_LOOKED_AT
 
 
 @pytest.mark.parametrize("char", ["\n", "\t", "\x1b[31m", "\x07", "\x7f", "\u009b", "\u202e"])
