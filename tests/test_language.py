@@ -487,7 +487,7 @@ def test_a_filter_finds_what_it_says(mine: Kube9, case: str):
 
 def test_a_prefix_uses_an_index(mine: Kube9):
     shown = mine("spec", "show", "briefs", "list", "--starts", "web", db=False)
-    assert re.search(r"SEARCH events USING .*INDEX idx_events_name \(object_name>\? AND object_name<\?\)", shown.out), shown
+    assert re.search(r"SEARCH events USING .*INDEX idx_events_object \(object_name>\? AND object_name<\?\)", shown.out), shown
 
 
 @pytest.mark.parametrize("prefix", ["%", "_", "web%", "\\", "'", "\U0010ffff", "café"])

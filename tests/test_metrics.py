@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from kube9 import fresh, metrics
 from kube9.counts import DROPPED, EVENT_TYPES, OPERATIONS, OTHER, SEVERITIES, Counts, Histogram
 from kube9.health import REASONS, Database, Facts, Watch
+from kube9.resources import BY_NAME
 from kube9.version import __version__
 
 NAMES = {
@@ -28,7 +29,7 @@ CLOSED = {
     "severity": {*SEVERITIES, OTHER},
     "operation": {*OPERATIONS},
     "reason": {*REASONS, *DROPPED, OTHER},
-    "resource": {"events"},
+    "resource": {"events", *BY_NAME},
     "version": {__version__},
     "le": {*map(str, Histogram().bounds_s), "+Inf"},
 }
@@ -75,17 +76,18 @@ def test_serve_exports_what_it_did(kube9: Kube9, api: SmallApi) -> None:
     serving = Serving(kube9, api)
     try:
         serving.until_ready()
-        total = {"event_type": "cluster", "severity": "warning"}
-        serving.until("all are counted", lambda: value(read(serving.get("/metrics")[1]), "kube9_events_total", **total) == 6)
+        written = "kube9_events_recorded_duration_seconds_count"  # the six, and that the operator started
+        serving.until("all are counted", lambda: value(read(serving.get("/metrics")[1]), written) == 7)
         text = serving.get("/metrics")[1]
         size = sum(path.stat().st_size for path in kube9.db.parent.glob("kube9.db*") if path.suffix in (".db", ".db-wal"))
     finally:
         serving.close()
     samples = read(text)
     assert {name for name, _ in samples} >= NAMES
-    assert value(samples, "kube9_database_operations_total", operation="insert") == 6
+    assert value(samples, "kube9_events_total", event_type="cluster", severity="warning") == 6
+    assert value(samples, "kube9_events_total", event_type="operator", severity="info") == 1
+    assert value(samples, "kube9_database_operations_total", operation="insert") == 7
     assert value(samples, "kube9_database_operations_total", operation="select") > 0
-    assert value(samples, "kube9_events_recorded_duration_seconds_count") == 6
     assert value(samples, "kube9_events_processing_duration_seconds_count") > 0
     assert value(samples, "kube9_database_query_duration_seconds_count") > 0
     assert value(samples, "kube9_watch_connected", resource="events") == 1

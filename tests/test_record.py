@@ -84,7 +84,7 @@ def test_links_are_found_by_the_index_of_objects(kube9: Kube9):
     from kube9.links import LINK
 
     steps = [step for *_, step in rows(kube9.db, f"EXPLAIN QUERY PLAN {LINK.replace('?', chr(39) * 2)}")]
-    assert any("told USING INDEX idx_events_object (object_kind=? AND object_namespace=? AND object_name=?" in s for s in steps)
+    assert any("told USING INDEX idx_events_object (object_name=? AND object_kind=? AND object_namespace=?" in s for s in steps)
 
 
 def test_what_went_on_with_the_same_object_about_the_same_time_belongs_to_an_event(kube9: Kube9):

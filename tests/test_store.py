@@ -217,7 +217,7 @@ def test_a_query_by_object_uses_the_index_of_objects(grid) -> None:
     found = kube9.events("--object-kind", "Pod", "--object-namespace", "a", "--object-name", "x")
     assert {(e["object_kind"], e["object_namespace"], e["object_name"]) for e in found} == {("Pod", "a", "x")}
     given = {"object_kind": "Pod", "object_namespace": "a", "object_name": "x"}
-    assert all("idx_events_object (object_kind=? AND object_namespace=? AND object_name=?" in s for s in steps(kube9.db, given))
+    assert all("idx_events_object (object_name=? AND object_kind=? AND object_namespace=?" in s for s in steps(kube9.db, given))
 
 
 def test_the_total_before_a_time_is_not_counted_over_the_whole_table(grid) -> None:
