@@ -465,7 +465,8 @@ def test_of_many_objects_so_many_are_offered_as_a_person_can_read(asked, kube9: 
 MANY = """
 WITH RECURSIVE number (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number WHERE n < 19999)
 INSERT INTO events (id, event_type, severity, title, object_kind, object_namespace, object_name, created_at, last_seen_at)
-SELECT n, 'cluster', 'info', 'x', iif(n % 5000 = 1, 'Job', 'Pod'), iif(n % 5000 = 2, 'quiet', 'busy'), 'p-' || (100000 + n), at, at
+SELECT n, 'cluster', 'info', 'x', iif(n % 5000 = 1, 'Job', 'Pod'), iif(n % 5000 = 2, 'quiet', 'busy'), 'p-' || (100000 + n),
+    at, at
 FROM number, (SELECT '2026-03-01T10:00:00.000Z' AS at)
 """
 
