@@ -111,10 +111,11 @@ def _joined(batches: Sequence[Batch]) -> Iterator[Batch]:
 
 
 def _follows(first: Batch, second: Batch) -> bool:
-    """Whether two batches may be one: the same but for their events, and the second extends what the first proves."""
+    """Whether two batches may be one: the same but for their events, and no gap lies before what either proves."""
     same = (first.origin, first.cluster, first.objects) == (second.origin, second.cluster, second.objects)
     resources = {part.resource for part in (first.position, second.position, first.proof, second.proof) if part}
-    return same and first.objects is None and len(resources) <= 1 and not (second.proof and second.proof.cause)
+    whole = not any(batch.proof and batch.proof.cause for batch in (first, second))
+    return same and first.objects is None and len(resources) <= 1 and whole
 
 
 class _Chunk:

@@ -580,6 +580,16 @@ def test_proofs_make_the_stretches_that_answers_tell_of(recorded: sqlite3.Connec
     assert (read.covered_seconds, read.complete) == (4 * 3600, False)
 
 
+@pytest.mark.scenario("COV-01")
+def test_a_gap_is_kept_when_the_next_proof_is_written_with_it(recorded: sqlite3.Connection):
+    prove(recorded, Proof("events", at("08:00"), "before_first_recording"), Proof("events", at("10:00")))
+    together = [Proof("events", at("11:00"), "not_running", at("10:00")), Proof("events", at("11:01"))]
+    upsert.write(recorded, [Batch([], "watch", "here", proof=proof) for proof in together])
+    read = found(recorded, at("08:00"), at("11:01"))
+    assert gaps(read) == [("10:00", "11:00", "not_running", True)]
+    assert read.covered_seconds == 121 * 60
+
+
 @pytest.mark.scenario("COV-04")
 def test_writes_that_failed_are_a_gap_of_all_that_was_watched(recorded: sqlite3.Connection):
     for resource in ("events", "nodes"):
