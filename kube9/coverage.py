@@ -100,9 +100,9 @@ def read(connection: "Connection", since: str | None, until: str | None, *, seve
     begin = since or min([at for at in (first[1], *(row[0] for row in imported[:1])) if at], default=None)
     if begin is None:
         return Coverage(None, None)
-    present, why = _present(connection, last[0], now_ms)
+    present, why, proven_from = _present(connection, last[0], now_ms)
     end = max(begin, min(until or present, present))
-    gaps, cut = _all_gaps(connection, begin, end, why)
+    gaps, cut = _all_gaps(connection, begin, end, why, proven_from)
     if first[2] and begin < first[2]:  # the stretches before it are no longer kept
         gaps.append(Gap(begin, min(first[2], end), "older_than_retention", None))
     complete = all(gap.recovered for gap in gaps) and all(_is_known(connection, name, begin, end) for name in cut)
@@ -132,22 +132,23 @@ def demand(found: Coverage, percent: float) -> None:
     raise errors.FailedPrecondition(what, account.gap_lines(found) or account.line(found))
 
 
-def _present(connection: "Connection", proven_at: str | None, now_ms: int) -> tuple[str, str]:
-    """Where a window ends that has no end, and why nobody watches behind the last stretch."""
+def _present(connection: "Connection", proven_at: str | None, now_ms: int) -> tuple[str, str, str]:
+    """Where a window ends that has no end, why nobody watches behind the last stretch, and how young one may be to be no gap."""
     now = times.iso(now_ms)
     beat = connection.execute(BEAT).fetchone()
     if beat is None or beat[0] < times.iso(now_ms - ALIVE_MS):
-        return now, "not_running"
-    return (proven_at if proven_at and proven_at > times.iso(now_ms - PROVEN_MS) else now), "disconnected"
+        return now, "not_running", now
+    proven_from = times.iso(now_ms - PROVEN_MS)
+    return (proven_at if proven_at and proven_at > proven_from else now), "disconnected", proven_from
 
 
-def _all_gaps(connection: "Connection", begin: str, end: str, why: str) -> tuple[list[Gap], list[str]]:
+def _all_gaps(connection: "Connection", begin: str, end: str, why: str, proven_from: str) -> tuple[list[Gap], list[str]]:
     """The gaps of a window; a gap that all resources have is told once. And the resources whose older ones are left out."""
-    events, more = _gaps_of(connection, EVENTS, begin, end, why)
+    events, more = _gaps_of(connection, EVENTS, begin, end, why, proven_from)
     cut = [EVENTS] if more else []
     together = _Together(events)
     for (resource,) in connection.execute(OTHERS).fetchall():
-        gaps, more = _gaps_of(connection, resource, begin, end, why)
+        gaps, more = _gaps_of(connection, resource, begin, end, why, proven_from)
         cut += [resource] if more else []
         together.add(resource, gaps)
     return together.told(), cut
@@ -199,15 +200,21 @@ class _Together:
         return found
 
 
-def _gaps_of(connection: "Connection", resource: str, begin: str, end: str, why: str) -> tuple[list[Gap], bool]:
-    """The gaps of a resource in a window, newest first, and whether there are more; `why` it is not watched any more."""
+def _gaps_of(
+    connection: "Connection", resource: str, begin: str, end: str, why: str, proven_from: str
+) -> tuple[list[Gap], bool]:
+    """The gaps of a resource in a window, newest first, and whether there are more.
+
+    Behind its last stretch it is not watched, for the reason `why`, unless that ends later than `proven_from`: each
+    resource is proven in its own time.
+    """
     if begin == end:
         return [], False
     stretches = connection.execute(STRETCHES, {"resource": resource, "begin": begin, "end": end}).fetchall()
     found = []
-    if not stretches or stretches[0][1] < end:
-        known = bool(stretches) or _is_older(connection, resource, begin)
-        found.append(Gap(stretches[0][1] if stretches else begin, end, why if known else "before_first_recording", resource))
+    last = stretches[0][1] if stretches else _end_before(connection, resource, begin)
+    if last is None or (last < end and last <= proven_from):
+        found.append(Gap(max(begin, last or begin), end, why if last else "before_first_recording", resource))
     for from_at, _, cause, recovered_from, after_at in stretches[:MOST_GAPS]:
         first, last = max(begin, after_at or begin), min(from_at, end)
         if first < last:
@@ -219,10 +226,11 @@ def _gaps_of(connection: "Connection", resource: str, begin: str, end: str, why:
     return found, len(stretches) > MOST_GAPS
 
 
-def _is_older(connection: "Connection", resource: str, at: str) -> bool:
-    """Whether a resource was watched before a time."""
-    sql = "SELECT EXISTS (SELECT 1 FROM coverage WHERE resource = ? AND to_at <= ?)"
-    return bool(connection.execute(sql, (resource, at)).fetchone()[0])
+def _end_before(connection: "Connection", resource: str, at: str) -> str | None:
+    """Where the last stretch of a resource before a time ends; None when it was not watched."""
+    sql = "SELECT max(to_at) FROM coverage WHERE resource = ? AND to_at <= ?"
+    end: str | None = connection.execute(sql, (resource, at)).fetchone()[0]
+    return end
 
 
 def _is_known(connection: "Connection", resource: str, begin: str, end: str) -> bool:

@@ -138,6 +138,20 @@ def test_the_present_is_the_last_proof_while_the_recorder_lives(
     assert read.complete == (cause is None)
 
 
+@pytest.mark.scenario("COV-01")
+@pytest.mark.parametrize("since", [at("08:00"), f"{DAY}11:59:30.000Z"])
+def test_a_resource_without_changes_is_proven_in_its_own_time(database: sqlite3.Connection, since: str):
+    insert(database, [("events", at("08:00"), f"{DAY}11:59:55.000Z", "before_first_recording", None)])
+    insert(database, [("nodes", at("08:00"), f"{DAY}11:59:10.000Z", "before_first_recording", None)])
+    insert(database, [("pods", at("08:00"), f"{DAY}11:58:20.000Z", "before_first_recording", None)])
+    beat(database, f"{DAY}11:59:50.000Z", watches=("events", "nodes", "pods"))
+    read = found(database, since)
+    lost = max(since, f"{DAY}11:58:20.000Z")
+    assert [(gap.begin, gap.cause, gap.resource) for gap in read.gaps] == [(lost, "disconnected", "pods")]
+    later = found(database, since, now=f"{DAY}12:01:00.000Z")  # nobody looks any more
+    assert {gap.cause for gap in later.gaps} == {"not_running"}
+
+
 def test_a_window_ends_where_it_was_asked_to_but_not_in_the_future(database: sqlite3.Connection):
     insert(database, [stretch("08:00", "11:59", "before_first_recording")])
     beat(database, NOON)
