@@ -204,7 +204,7 @@ def connect(kubeconfig: str | None = None, context: str | None = None) -> ApiSer
         if not kubeconfig and not context and "KUBERNETES_SERVICE_HOST" in os.environ:
             config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
         else:
-            config.load_kube_config(kubeconfig, context, configuration, persist_config=False)  # type: ignore[no-untyped-call]
+            _load(kubeconfig, context, configuration)
         return configuration
 
     try:
@@ -213,6 +213,16 @@ def connect(kubeconfig: str | None = None, context: str | None = None) -> ApiSer
         raise Unavailable(
             "no cluster to connect to", f"{str(error).rstrip('.')}; set KUBECONFIG, or give --kubeconfig and --context"
         ) from None
+
+
+def _load(kubeconfig: str | None, context: str | None, configuration: client.Configuration) -> None:
+    """Read a kubeconfig. Raises ConfigException, OSError."""
+    try:
+        config.load_kube_config(kubeconfig, context, configuration, persist_config=False)  # type: ignore[no-untyped-call]
+    except (config.ConfigException, OSError):
+        raise
+    except Exception as error:  # of a file that is something else: YAML's own errors, TypeError, ValueError
+        raise config.ConfigException(f"{kubeconfig or 'it'} is no kubeconfig: {' '.join(str(error).split())}") from error
 
 
 def explain(failure: Exception) -> Kube9Error:

@@ -299,3 +299,14 @@ def test_a_closed_stderr_changes_neither_the_answer_nor_the_exit_code(sampled: K
     command = ["sh", "-c", '"$@" 2>&-', "sh", *sampled.command(*line.split())]
     done = subprocess.run(command, env=sampled.env, cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, bool(done.stdout), done.stderr) == (code, line == LIST, "")
+
+
+@pytest.mark.parametrize("content", [b"just text", b"[1, 2]", b"a: [", b"contexts: 5", b"\x9b"])
+def test_a_file_that_is_no_kubeconfig_is_one_clear_error(kube9: Kube9, content: bytes):
+    file = kube9.db.with_name("config")
+    file.write_bytes(content)
+    done = kube9("serve", "--kubeconfig", str(file), "--health-port", "0")
+    assert done.code == 1
+    assert done.err.startswith(f"error: no cluster to connect to\n  {file} is no kubeconfig: ")
+    assert "Traceback" not in done.err
+    assert not kube9.db.exists()
