@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 MOST = 3  # gaps in one line
 MOST_LINES = 10  # gaps in the details of an error
+MOST_NAMES = 2  # of resources that missed the same time
+NEAR_MS = 90_000  # how far apart they may begin and end
 SECOND_MS, MINUTE_MS, HOUR_MS = (times.UNIT_MS[unit] for unit in "smh")
 # Below which duration, the smaller unit, how many of it make the larger one, and both names.
 UNITS: tuple[tuple[int, int, int, str], ...] = (
@@ -27,14 +29,14 @@ def line(found: "Coverage") -> str:
     said = f"covered {covered} of {duration(_length_ms(found))}"
     gaps, more = _chosen(found, MOST)
     if gaps:
-        said += f"; gap{'s' * (len(gaps) > 1)} {', '.join(_gap(gap, found) for gap in gaps)}"
+        said += f"; gap{'s' * (len(gaps) > 1)} {', '.join(_gap(same, found) for same in gaps)}"
     return f"{said}; and {more} more" if more else said
 
 
 def gap_lines(found: "Coverage") -> str:
     """The gaps that count, each in a line, and how many there are besides."""
     gaps, more = _chosen(found, MOST_LINES)
-    return "\n".join([*(f"gap {_gap(gap, found)}" for gap in gaps), *([f"and {more} more"] if more else [])])
+    return "\n".join([*(f"gap {_gap(same, found)}" for same in gaps), *([f"and {more} more"] if more else [])])
 
 
 def percent(found: "Coverage") -> str:
@@ -49,18 +51,42 @@ def duration(ms: int) -> str:
     return "".join(f"{number}{name}" for number, name in zip(numbers, names, strict=True) if number) or "0s"
 
 
-def _chosen(found: "Coverage", most: int) -> "tuple[list[Gap], str]":
-    """The gaps to tell, oldest first, and how many there are besides: what is missing comes before what was recovered."""
-    newest = sorted(found.gaps, key=lambda gap: (gap.recovered, -times.parse(gap.end, 0)))
-    chosen, left = newest[:most], len(newest) - most
+def _chosen(found: "Coverage", most: int) -> "tuple[list[list[Gap]], str]":
+    """The gaps to tell, oldest first, and how many there are besides.
+
+    What is missing comes before what was recovered, and events before what other resources missed.
+    """
+    groups = _alike(found.gaps)
+    ranked = sorted(groups, key=lambda same: (same[0].recovered, _is_other(same[0]), -_ms(same[-1].end)))
+    chosen, left = ranked[:most], len(ranked) - most
     more = f"{left}{' and older ones' if found.more_gaps else ''}" if left > 0 else "older ones" if found.more_gaps else ""
-    return [gap for gap in found.gaps if gap in chosen], more
+    return [same for same in groups if same in chosen], more
 
 
-def _gap(gap: "Gap", window: "Coverage") -> str:
+def _alike(gaps: "list[Gap]") -> "list[list[Gap]]":
+    """The gaps, those together that several other resources have for one reason at nearly the same time."""
+    groups: list[list[Gap]] = []
+    for gap in gaps:
+        for same in groups:
+            first = same[0]
+            why = (first.cause, first.recovered) == (gap.cause, gap.recovered) and _is_other(first) and _is_other(gap)
+            if why and max(_apart_ms(first.begin, gap.begin), _apart_ms(first.end, gap.end)) <= NEAR_MS:
+                same.append(gap)
+                break
+        else:
+            groups.append([gap])
+    return groups
+
+
+def _is_other(gap: "Gap") -> bool:
+    return gap.resource not in (None, "events")
+
+
+def _gap(same: "list[Gap]", window: "Coverage") -> str:
     """`14:02–14:11 UTC (kube9 was not running, recovered)`; with dates where the window is longer than a day."""
-    begin, end = gap.begin, gap.end
-    short = times.parse(end, 0) - times.parse(begin, 0) < 2 * MINUTE_MS
+    gap = same[0]
+    begin, end = min(gap.begin for gap in same), max(gap.end for gap in same)
+    short = _apart_ms(begin, end) < 2 * MINUTE_MS
     dated = _length_ms(window) > times.DAY_MS + HOUR_MS
     first, last = (_clock(at, dated, short) for at in (begin, end))
     if dated and begin[:10] == end[:10]:
@@ -74,8 +100,17 @@ def _gap(gap: "Gap", window: "Coverage") -> str:
     else:
         span = f"{first}–{last} UTC"
     why = [CAUSES.get(gap.cause, gap.cause), *(["recovered"] if gap.recovered else [])]
-    of = gap.severities or ([gap.resource] if gap.resource and gap.resource != "events" else [])
-    return f"{span} ({', '.join(of)}{': ' if of else ''}{', '.join(why)})"
+    of = ", ".join(gap.severities or []) or _names([gap.resource for gap in same if gap.resource and _is_other(gap)])
+    return f"{span} ({of}{': ' if of else ''}{', '.join(why)})"
+
+
+def _names(resources: list[str]) -> str:
+    """`nodes`, `nodes and pods`, `jobs, nodes and 3 more`."""
+    names = sorted(set(resources))
+    rest = len(names) - MOST_NAMES
+    if rest > 0:
+        return f"{', '.join(names[:MOST_NAMES])} and {rest} more"
+    return " and ".join(names)
 
 
 def _clock(at: str, dated: bool, seconds: bool) -> str:
@@ -84,4 +119,12 @@ def _clock(at: str, dated: bool, seconds: bool) -> str:
 
 
 def _length_ms(window: "Coverage") -> int:
-    return times.parse(window.end or "", 0) - times.parse(window.begin or "", 0)
+    return _apart_ms(window.begin or "", window.end or "")
+
+
+def _apart_ms(one: str, other: str) -> int:
+    return abs(_ms(one) - _ms(other))
+
+
+def _ms(at: str) -> int:
+    return times.parse(at, 0)

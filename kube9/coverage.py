@@ -133,7 +133,7 @@ def demand(found: Coverage, percent: float) -> None:
 
 
 def _present(connection: "Connection", proven_at: str | None, now_ms: int) -> tuple[str, str, str]:
-    """Where a window ends that has no end, why nobody watches behind the last stretch, and how young one may be to be no gap."""
+    """Where a window without an end ends, why nobody watches behind it, and after which time a last proof is young."""
     now = times.iso(now_ms)
     beat = connection.execute(BEAT).fetchone()
     if beat is None or beat[0] < times.iso(now_ms - ALIVE_MS):

@@ -671,6 +671,17 @@ def test_of_many_gaps_those_that_lack_something_are_told(database: sqlite3.Conne
     )
 
 
+@pytest.mark.scenario("COV-02")
+def test_what_several_resources_missed_together_is_told_once(database: sqlite3.Connection):
+    insert(database, [stretch("02:00", "12:00", "before_first_recording", "01:00")])
+    for second, name in enumerate(("deployments", "jobs", "nodes", "pods"), start=1):
+        insert(database, [(name, f"{DAY}02:00:{second:02}.000Z", NOON, "before_first_recording", None)])
+    assert account.line(found(database, at("00:00"))) == (
+        "covered 10h of 12h; gaps until 01:00 UTC (before the first recording), 01:00–02:00 UTC (before the first recording, "
+        "recovered), until 02:00 UTC (deployments, jobs and 2 more: before the first recording)"
+    )
+
+
 def test_short_gaps_have_seconds_and_long_windows_dates(database: sqlite3.Connection):
     insert(database, [stretch("01:00", "02:00", "before_first_recording")])
     insert(database, [("events", f"{DAY}02:00:40.000Z", "2026-03-03T00:00:00.000Z", "not_running", at("02:00"))])
