@@ -15,7 +15,8 @@ import socketserver
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -27,8 +28,9 @@ from kube9.version import __version__
 
 log = logging.getLogger("kube9.probes")
 
-AT_ONCE = 16  # requests; one more waits, and is turned away when none of them ends
+AT_ONCE = 16  # requests; for one more, the one that has dribbled longest is turned out
 REQUEST_S = 2.0  # how long the whole of a request may take to arrive, however slowly its bytes come
+TURN_OUT_S = 0.001  # how long one more waits for its turn before another is turned out
 ANSWER_S = 5.0  # and an answer to be taken
 HEAD_BYTES = 16_384
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -125,16 +127,21 @@ def _json(well: bool, body: dict[str, Any]) -> Answer:
 
 
 class _Http(socketserver.ThreadingMixIn, HTTPServer):
-    """One thread for each request, and no more than AT_ONCE of them."""
+    """One thread for each request, and no more than AT_ONCE of them.
+
+    Connections that say nothing must not keep the kubelet's out: it would restart a recorder that is well.
+    """
 
     daemon_threads = True
     block_on_close = False
-    request_queue_size = 64
+    request_queue_size = 512
     address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
 
     def __init__(self, port: int, answers: dict[str, Callable[[], Answer]]) -> None:
         self.answers = answers
         self.free = threading.Semaphore(AT_ONCE)
+        self._arriving: dict[socket.socket, None] = {}  # requests of which not all has come, the oldest first
+        self._lock = threading.Lock()
         super().__init__(("", port), _Request)
 
     def server_bind(self) -> None:
@@ -143,9 +150,8 @@ class _Http(socketserver.ThreadingMixIn, HTTPServer):
         socketserver.TCPServer.server_bind(self)  # HTTPServer's own would ask the DNS who we are
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if not self.free.acquire(timeout=REQUEST_S):
-            self.shutdown_request(request)
-            return
+        while not self.free.acquire(timeout=TURN_OUT_S):
+            self._turn_out_oldest()
         try:
             super().process_request(request, client_address)
         except RuntimeError:  # no thread is to be had
@@ -157,6 +163,25 @@ class _Http(socketserver.ThreadingMixIn, HTTPServer):
             super().process_request_thread(request, client_address)
         finally:
             self.free.release()
+
+    @contextmanager
+    def arriving(self, connection: socket.socket) -> Iterator[None]:
+        """While this lasts, the connection may be turned out for another."""
+        with self._lock:
+            self._arriving[connection] = None
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._arriving.pop(connection, None)
+
+    def _turn_out_oldest(self) -> None:
+        with self._lock:
+            oldest = next(iter(self._arriving), None)
+            if oldest:
+                del self._arriving[oldest]
+                with suppress(OSError):  # it has gone by itself
+                    oldest.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         level = logging.DEBUG if isinstance(sys.exception(), OSError) else logging.ERROR  # a client that went away
@@ -172,7 +197,9 @@ class _Request(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.rfile.close()
-        self.rfile = io.BytesIO(self._head())
+        with self.server.arriving(self.connection):
+            head = self._head()
+        self.rfile = io.BytesIO(head)
         self.connection.settimeout(ANSWER_S)
 
     def _head(self) -> bytes:
@@ -182,7 +209,7 @@ class _Request(BaseHTTPRequestHandler):
             self.connection.settimeout(left_s)
             try:
                 data = self.connection.recv(HEAD_BYTES)
-            except TimeoutError:
+            except OSError:  # it took too long, or went away
                 return b""
             if not data:
                 break

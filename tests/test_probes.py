@@ -131,7 +131,7 @@ def serving(kube9: Kube9, api: SmallApi) -> Iterator[Serving]:
 
 @pytest.mark.scenario("REC-34", "DB-15")
 def test_a_recorder_that_watches_and_writes_is_ready_and_tells_what_it_knows(serving: Serving, kube9: Kube9) -> None:
-    serving.until_ready()
+    serving.until("every resource is read", lambda: serving.json("/healthz")["status"] == "healthy")
     assert serving.get("/livez")[0] == 200
     status, body = serving.get("/healthz?verbose")
     told = json.loads(body)
@@ -300,6 +300,20 @@ def test_clients_that_dribble_hold_up_no_probe() -> None:
         stopped.set()
         thread.join()
         for client in dribbling:
+            client.close()
+        server.stop()
+
+
+def test_connections_that_say_nothing_keep_no_probe_out() -> None:
+    server = probes.Server(0, facts=facts, loops=(), counts=Counts(), metrics=lambda: b"")
+    server.start()
+    silent = []
+    try:
+        for _ in range(20 * probes.AT_ONCE):  # waiting for each would take 40 s, which is more than the timeouts here
+            silent.append(socket.create_connection(("127.0.0.1", server.port), timeout=5))
+        assert get(server.port, "/livez")[0] == 200
+    finally:
+        for client in silent:
             client.close()
         server.stop()
 
