@@ -54,6 +54,7 @@ class Counts:
         self.recorded = dict.fromkeys([(kind, severity) for kind in EVENT_TYPES for severity in SEVERITIES], 0)
         self.operations = dict.fromkeys(OPERATIONS, 0)
         self.dropped = dict.fromkeys(DROPPED, 0)
+        self.failed_writes = 0  # transactions; each is tried again
         self.redacted = 0  # values
         self.truncated = 0  # events whose metadata was cut to fit
         self.processing = Histogram()  # of what was read at once, into events
@@ -83,6 +84,11 @@ class Counts:
         with self._lock:
             label = _one_of(reason, DROPPED)
             self.dropped[label] = self.dropped.get(label, 0) + number
+
+    def fail_write(self) -> None:
+        """Count a transaction that failed."""
+        with self._lock:
+            self.failed_writes += 1
 
     def redact(self, values: int) -> None:
         """Count values that were taken out as secrets."""

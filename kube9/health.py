@@ -90,6 +90,7 @@ class Database(NamedTuple):
     """What is known of the database. Times are ISO 8601 text, None until it happened."""
 
     problem: str | None = None  # why it cannot be read, in one line
+    write_problem: str | None = None  # why the last write failed
     last_commit_at: str | None = None  # of the heartbeat: a write that is rolled back succeeds on a full disk
     size_bytes: int | None = None  # of the file and its -wal
     last_quick_check: str | None = None
@@ -138,7 +139,7 @@ def judge(facts: Facts, now_ms: int) -> Health:
 
 
 def is_well(database: Database, now_ms: int) -> bool:
-    """Whether a database can be read and has taken the last heartbeat."""
+    """Whether a database can be read, and has taken the last write and a heartbeat not long ago."""
     return not _of_database(database, now_ms)
 
 
@@ -181,8 +182,8 @@ def _of_watch(watch: Watch) -> str:
 
 
 def _of_database(database: Database, now_ms: int) -> list[str]:
-    if database.problem:
-        return [f"database: {database.problem}"]
+    if problem := database.problem or database.write_problem:
+        return [f"database: {problem}"]
     if _is_young(database.last_commit_at, COMMITTED_S, now_ms):
         return []
     at = database.last_commit_at

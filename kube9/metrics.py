@@ -103,6 +103,9 @@ class _Recorder(Collector):
         yield _counter(
             "kube9_database_operations", "Rows written, and queries of the recorder.", "operation", counts.operations
         )
+        yield CounterMetricFamily(
+            "kube9_database_write_errors", "Writes that failed, and were tried again.", counts.failed_writes
+        )
         yield _histogram("kube9_database_query_duration_seconds", "Time of a query of the recorder.", counts.queries)
         yield _gauge(
             "kube9_events_retention_cleanup_last_run_timestamp",

@@ -103,6 +103,7 @@ class Server:
                 "watches": [{"resource": watch.resource, **health.report(watch, now_ms)} for watch in facts.watches],
                 "database": {
                     "readable": database.problem is None,
+                    "writable": database.write_problem is None,
                     "last_commit_at": database.last_commit_at,
                     "last_commit_age_seconds": health.age_s(database.last_commit_at, now_ms),
                     "size_bytes": database.size_bytes,

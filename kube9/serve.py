@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from kube9 import apiserver, errors, fresh, heartbeat, lock, metrics, migrations, occurrences, own, probes, times, watch
+from kube9 import apiserver, errors, fresh, heartbeat, lock, metrics, migrations, occurrences, own, probes, store, times, watch
 from kube9.clock import Clock
 from kube9.counts import Counts
 from kube9.health import Database, Facts
@@ -89,6 +89,7 @@ class Recorder:
         watched: the resources beside events whose changes are recorded.
         clock: the time and the waits of the watches.
         settings: of the watches.
+        busy_timeout_s: how long one try to write waits while another process writes.
     """
 
     def __init__(
@@ -101,7 +102,9 @@ class Recorder:
         watched: Sequence[Resource] = WATCHED,
         clock: Clock | None = None,
         settings: watch.Settings | None = None,
+        busy_timeout_s: float = store.BUSY_TIMEOUT_S,
     ) -> None:
+        self._path = database
         self._clock, self._counts = clock or Clock(), Counts()
         self._started_at = self._clock.now()
         self._problems = selection.rules.problems
@@ -114,6 +117,8 @@ class Recorder:
             chores=[self._heartbeat, Chore("the fold of old occurrences", FOLD_S, self._fold)],
             event_ttl_ms=settings.event_ttl_ms if settings else EVENT_TTL_MS,
             counts=self._counts,
+            now_ms=self._clock.now_ms,
+            busy_timeout_s=busy_timeout_s,
         )
         self._watches = Watches(
             database,
@@ -158,7 +163,7 @@ class Recorder:
 
     def _beat(self, connection: sqlite3.Connection) -> None:
         facts = self._facts(Database())
-        verdict = heartbeat.write(connection, facts, dropped=self._counts.dropped_total, now_ms=times.now_ms())
+        verdict = heartbeat.write(connection, facts, dropped=self._counts.dropped_total, now_ms=self._clock.now_ms())
         settled = self._state or verdict.state == "healthy" or time.monotonic() > self._settles_at
         if settled and not facts.stopping:
             previous, self._state = self._state or "healthy", verdict.state
@@ -182,7 +187,9 @@ class Recorder:
 
     def _listen(self, port: int) -> probes.Server:
         def facts() -> Facts:
-            return self._facts(self._pulse.take())
+            error = self._writer.error
+            write_problem = str(store.translate(error, self._path)) if error else None
+            return self._facts(self._pulse.take()._replace(write_problem=write_problem))
 
         written = metrics.exposition(facts, self._counts)
         return probes.Server(port, facts=facts, loops=self._loops, counts=self._counts, metrics=written)

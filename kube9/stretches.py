@@ -12,7 +12,7 @@ BEGIN = "INSERT INTO coverage (cluster_id, resource, from_at, to_at, cause, reco
 EXTEND = "UPDATE coverage SET to_at = ? WHERE id = ?"
 INTERRUPT = """
 INSERT INTO coverage (cluster_id, resource, from_at, to_at, cause, recovered_from)
-SELECT cluster_id, resource, :until, :until, 'storage_unavailable', :recovered_from
+SELECT cluster_id, resource, :until, :until, 'storage_unavailable', max(max(to_at), :kept_from)
 FROM coverage
 WHERE resource <> 'import'
 GROUP BY cluster_id, resource
@@ -34,12 +34,13 @@ def prove(connection: sqlite3.Connection, cluster_id: int | None, proof: Proof) 
         connection.execute(EXTEND, (proof.at, latest[0]))
 
 
-def interrupt(connection: sqlite3.Connection, *, watched_since: str, until: str, recovered_from: str) -> None:
+def interrupt(connection: sqlite3.Connection, *, watched_since: str, until: str, kept_from: str) -> None:
     """Begin another stretch of all that was watched, because nothing could be written before `until`.
 
-    What ended before `watched_since` was not watched when the writing failed, and keeps its own gap.
+    What ended before `watched_since` was not watched when the writing failed, and keeps its own gap. What was read
+    meanwhile waited, but for what the API server kept no longer than since `kept_from`.
     """
-    given = {"watched_since": watched_since, "until": until, "recovered_from": recovered_from}
+    given = {"watched_since": watched_since, "until": until, "kept_from": kept_from}
     connection.execute(INTERRUPT, given)
 
 

@@ -70,6 +70,7 @@ class Writer:
         chores: what is to be done between writes; each is done once more at the end.
         event_ttl_ms: how long the API server keeps an event: what a long failure is refilled from.
         counts: where to count what is written and dropped.
+        now_ms: the present in milliseconds since 1970, for the coverage.
         guest: whether another process may be recording into the file: its WAL and its coverage are then left alone.
 
     Raises: as `migrations.open_writer`.
@@ -86,6 +87,7 @@ class Writer:
         chores: Sequence[Chore] = (),
         event_ttl_ms: int = EVENT_TTL_MS,
         counts: Counts | None = None,
+        now_ms: Callable[[], int] = times.now_ms,
         guest: bool = False,
     ) -> None:
         self.tally = Tally()
@@ -95,7 +97,7 @@ class Writer:
         self.dead: Exception | None = None  # what ended the thread, if it ended by itself
         self._path, self._connection = path, migrations.open_writer(path, busy_timeout_s)
         self._capacity, self._patience_s, self._guest = capacity, patience_s, guest
-        self._chores, self._event_ttl_ms = chores, event_ttl_ms
+        self._chores, self._event_ttl_ms, self._now_ms = chores, event_ttl_ms, now_ms
         self._counts = counts or Counts()
         self._lane, self._lane_since = Lane(lane_capacity), 0.0  # with when the first that waits in it came
         self._told = self._burst_from = 0  # how many drops the log knows of, and knew of before the present burst
@@ -250,7 +252,7 @@ class Writer:
         return min(soonest - time.monotonic(), threading.TIMEOUT_MAX)
 
     def _write(self, batches: list[Batch]) -> None:
-        delay, started, started_ms = FIRST_DELAY_S, time.monotonic(), times.now_ms()
+        delay, started, started_ms = FIRST_DELAY_S, time.monotonic(), self._now_ms()
         while not self._abandoned:
             try:
                 tally = write(self._connection, batches)
@@ -260,11 +262,9 @@ class Writer:
                     self._counts.truncate(len(tally.cut))
                     log.warning("the metadata of %d events is cut to 10 KiB, such as of %s", len(tally.cut), tally.cut[0])
                     self.tally.cut.clear()
-                if self.error:
-                    log.info("the database takes writes again")
-                    if not self._guest and time.monotonic() - started > INTERRUPTED_S:
-                        self._interrupted(started_ms)
-                self.error = None
+                if self.error and not self._guest and time.monotonic() - started > INTERRUPTED_S:
+                    self._interrupted(started_ms)
+                self._works()
                 return
             except HOPELESS as error:
                 self._write_apart(batches, error)
@@ -274,9 +274,7 @@ class Writer:
                 damaged = isinstance(failure, errors.DataLoss)
                 if self._patience_s is not None and (damaged or time.monotonic() - started > self._patience_s):
                     raise failure from error
-                if not self.error:
-                    log.error("a write failed and will be tried again: %s", failure)
-                self.error = error
+                self._failed(error)
             self._tell_of_drops(ended=False)
             with self._changed:
                 self._changed.wait(0 if self._abandoned else delay * random.uniform(0.5, 1.0))
@@ -317,8 +315,7 @@ class Writer:
 
     def _interrupted(self, started_ms: int) -> None:
         """Tell the coverage that nothing was written since. What was read meanwhile waited, and is written now."""
-        now_ms = times.now_ms()
-        recovered_from = max(started_ms, now_ms - self._event_ttl_ms)
+        now_ms = self._now_ms()
         self._do(
             Chore(
                 "the gap in the coverage",
@@ -327,7 +324,7 @@ class Writer:
                     connection,
                     watched_since=times.iso(started_ms - WATCHED_MS),
                     until=times.iso(now_ms),
-                    recovered_from=times.iso(recovered_from),
+                    kept_from=times.iso(now_ms - self._event_ttl_ms),
                 ),
             )
         )
@@ -336,5 +333,18 @@ class Writer:
         try:
             chore.do(self._connection)
             chore.done_at = times.iso(times.now_ms())
+            self._works()
         except sqlite3.Error as error:
             log.warning("%s was not written: %s", chore.name, error)
+            self._failed(error)
+
+    def _failed(self, error: sqlite3.Error) -> None:
+        self._counts.fail_write()
+        if not self.error:
+            log.error("a write failed and will be tried again: %s", store.translate(error, self._path))
+        self.error = error
+
+    def _works(self) -> None:
+        if self.error:
+            log.info("the database takes writes again")
+        self.error = None

@@ -1,7 +1,7 @@
 """An API server for events, over real HTTP on the loopback interface, that holds a model of events and fails when told.
 
     server = FaultyServer(clock)
-    server.create("web-0"); server.repeat("web-0"); server.expire("web-0"); server.recreate("web-0")
+    server.create("web-0"); server.repeat("web-0"); server.recreate(server.expire("web-0"))
     server.fault("expired_line")     # one of FAULTS: the next request or line that it can befall
     server.felt()                    # whether it came to pass, within some seconds
     server.down(); server.up()       # nobody listens at its port for a while
@@ -143,11 +143,13 @@ class FaultyServer:
 
     # The model.
 
-    def create(self, name: str, **changes: Any) -> None:
-        """An event happens for the first time."""
+    def create(self, name: str, *, series: bool = False, **changes: Any) -> None:
+        """An event happens for the first time. With a `series` it counts its repeats there, as newer reporters do."""
         now = self.clock.now()[:19] + "Z"
-        times_of = {"firstTimestamp": now, "lastTimestamp": now, "count": 1, "message": f"größer: {name}"}
-        event = make_event(name, NAMESPACE, **(times_of | changes))
+        counted = {"firstTimestamp": None, "lastTimestamp": None, "count": None, "eventTime": now[:19] + ".000000Z"}
+        if not series:
+            counted = {"firstTimestamp": now, "lastTimestamp": now, "count": 1}
+        event = make_event(name, NAMESPACE, **(counted | {"message": f"größer: {name}"} | changes))
         event["metadata"]["creationTimestamp"] = now
         with self._changed:
             event["metadata"]["uid"] = self._next_uid()
@@ -156,8 +158,7 @@ class FaultyServer:
     def repeat(self, name: str, by: int = 1) -> None:
         """It happens again: its count rises."""
         with self._changed:
-            event = self._objects[NAMESPACE, name]
-            self._put("MODIFIED", event | {"count": event["count"] + by, "lastTimestamp": self.clock.now()[:19] + "Z"})
+            self._put("MODIFIED", self._repeated(self._objects[NAMESPACE, name], by))
 
     def expire(self, name: str) -> dict[str, Any]:
         """The server forgets it. Returns what it was."""
@@ -168,7 +169,7 @@ class FaultyServer:
 
     def recreate(self, event: dict[str, Any]) -> None:
         """It happens again after it expired: the same name and first time, another uid, and its count goes on."""
-        event = deepcopy(event) | {"count": event["count"] + 1, "lastTimestamp": self.clock.now()[:19] + "Z"}
+        event = deepcopy(self._repeated(event, 1))
         with self._changed:
             event["metadata"]["uid"] = self._next_uid()
             self._put("ADDED", event)
@@ -225,10 +226,10 @@ class FaultyServer:
             self._armed.clear()
             self._changed.notify_all()
 
-    def felt(self, seconds: float = 10.0) -> bool:
-        """Whether every fault that was armed came to pass, within so many seconds."""
+    def felt(self, seconds: float = 10.0, but: int = 0) -> bool:
+        """Whether every fault that was armed came to pass, `but` for so many, within so many seconds."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._armed, seconds)
+            return self._changed.wait_for(lambda: len(self._armed) <= but, seconds)
 
     def end_watches(self) -> None:
         """End the open watches of events in order, as at the server's timeout; so much time passes by a clock of tests."""
@@ -308,6 +309,12 @@ class FaultyServer:
                 self._changed.notify_all()
                 return kind
         return None
+
+    def _repeated(self, event: dict[str, Any], by: int) -> dict[str, Any]:
+        now = self.clock.now()[:19]
+        if event.get("eventTime"):
+            return event | {"series": {"count": count_of(event) + by, "lastObservedTime": f"{now}.000000Z"}}
+        return event | {"count": count_of(event) + by, "lastTimestamp": f"{now}Z"}
 
     def _put(self, kind: str, event: dict[str, Any]) -> None:
         self._objects[event["metadata"]["namespace"], event["metadata"]["name"]] = event = deepcopy(event)
@@ -557,6 +564,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.close()
         self.wfile.close()
         self.connection.close()
+
+
+def count_of(event: dict[str, Any]) -> int:
+    """How often an event has happened, in either form."""
+    return event.get("count") or event.get("series", {}).get("count") or 1
 
 
 def line(kind: str, subject: dict[str, Any]) -> bytes:

@@ -608,7 +608,7 @@ def test_a_gap_is_kept_when_the_next_proof_is_written_with_it(recorded: sqlite3.
 def test_writes_that_failed_are_a_gap_of_all_that_was_watched(recorded: sqlite3.Connection):
     for resource in ("events", "nodes"):
         prove(recorded, Proof(resource, at("08:00"), "before_first_recording"), Proof(resource, at("10:00")))
-    stretches.interrupt(recorded, watched_since=at("09:58"), until=at("10:20"), recovered_from=at("10:00"))
+    stretches.interrupt(recorded, watched_since=at("09:58"), until=at("10:20"), kept_from=at("09:20"))
     prove(recorded, *(Proof(resource, at("12:00")) for resource in ("events", "nodes")))
     read = found(recorded, at("08:00"))
     assert gaps(read) == [("10:00", "10:20", "storage_unavailable", True)]

@@ -20,7 +20,7 @@ NAMES = {
     "kube9_events_queue_size", "kube9_events_dropped_total", "kube9_events_watch_errors_total",
     "kube9_events_processing_duration_seconds_bucket", "kube9_events_storage_size_bytes", "kube9_events_redacted_total",
     "kube9_events_truncated_total", "kube9_database_operations_total", "kube9_database_query_duration_seconds_bucket",
-    "kube9_database_health", "kube9_database_last_commit_timestamp_seconds",
+    "kube9_database_health", "kube9_database_write_errors_total", "kube9_database_last_commit_timestamp_seconds",
     "kube9_events_retention_cleanup_last_run_timestamp", "kube9_events_retention_cleanup_events_deleted",
     "kube9_watch_connected", "kube9_watch_forbidden", "kube9_watch_lag_seconds", "process_resident_memory_bytes",
 }  # fmt: skip
@@ -125,6 +125,7 @@ def test_every_number_stands_under_its_name() -> None:
     counts.cleaned_up(5, at_s=1_700_000_000.0)
     counts.drop("queue_full", 2)
     counts.redact(4)
+    counts.fail_write()
     counts.truncate(1)
     with counts.query():
         pass
@@ -138,6 +139,7 @@ def test_every_number_stands_under_its_name() -> None:
     assert operations == {"insert": 4, "update": 2, "delete": 5, "select": 1}
     assert value(samples, "kube9_events_dropped_total", reason="queue_full") == counts.dropped_total == 2
     assert value(samples, "kube9_events_redacted_total") == 4
+    assert value(samples, "kube9_database_write_errors_total") == 1
     assert value(samples, "kube9_events_truncated_total") == 1
     assert value(samples, "kube9_events_watch_errors_total", resource="events", reason="expired") == 1
     assert value(samples, "kube9_watch_forbidden", resource="events") == 1

@@ -81,7 +81,8 @@ READY, NOT_READY = True, False
         (facts(committed_s_ago=61), DEGRADED, NOT_READY, "database: nothing committed since"),
         (facts(committed_s_ago=None), DEGRADED, NOT_READY, "database: nothing committed yet"),
         (facts(committed_s_ago=-30), HEALTHY, READY, None),
-        (facts(database=Database("damaged", ago(1))), DEGRADED, NOT_READY, "database: damaged"),
+        (facts(database=Database("damaged", None, ago(1))), DEGRADED, NOT_READY, "database: damaged"),
+        (facts(database=Database(None, "full", ago(1))), DEGRADED, NOT_READY, "database: full"),
         (facts(loops=(stuck_loop(),)), UNHEALTHY, NOT_READY, "the thread watch events is stuck"),
         (facts(stopping=True), UNHEALTHY, NOT_READY, "kube9 serve stopped"),
     ],
@@ -144,7 +145,7 @@ def test_a_recorder_that_watches_and_writes_is_ready_and_tells_what_it_knows(ser
     assert told["database"].pop("size_bytes") > 0
     assert told["database"].pop("last_commit_age_seconds") >= 0
     assert told["database"].pop("last_commit_at") <= committed_at
-    assert told["database"] == {"readable": True, "last_quick_check": None, "last_full_check": None}
+    assert told["database"] == {"readable": True, "writable": True, "last_quick_check": None, "last_full_check": None}
     assert told["queue"] == {"size": 0, "capacity": CAPACITY, "dropped_total": 0}
     found = kube9.query("status").json
     assert (found["health"], found["problems"], found["health_detail"]) == ("healthy", [], None)
