@@ -17,7 +17,6 @@ from kube9.compile_options import CONTEXT, column_names, python_name
 from kube9.declared import Document, Location, nearest
 from kube9.spec import Filter, Group, Message, Query
 from kube9.sqlcheck import FILTERS, Schema, SqlChecker
-from kube9.statement import statement
 
 LAST_CHARACTER = "char(1114111)"  # U+10FFFF: all that begins with x lies between x and x with this behind it
 COMPARISONS: dict[str, type[exp.Binary]] = {"=": exp.EQ, ">=": exp.GTE, ">": exp.GT, "<=": exp.LTE, "<": exp.LT, "min": exp.GTE}
@@ -56,11 +55,6 @@ class Statements:
             if not self.message.table and not self.document.touched(*self.at, "sql"):
                 self.document.problem(self.at, "needs `sql`, because its answer is from no table", self.name)
             return {}
-        if found and not self.document.problems:
-            whole = self.compiled | found
-            self._prepare(whole)
-            if not self.document.problems:
-                self._scans(whole)
         return found
 
     def _table_query(self, table: str) -> plan.Plan:
@@ -269,54 +263,6 @@ class Statements:
             "database": any(table.name in self.schema.tables for table in tree.find_all(exp.Table))
             or any(name.startswith("database_") for name in given),
         }
-
-    def _prepare(self, whole: plan.Plan) -> None:
-        """Let SQLite itself prepare the statements, with every filter and with none."""
-        for values in (self._sample(whole, self.filters), self._sample(whole, ())):
-            for part in ("select", "count"):
-                sql, _ = statement(whole, part, values)
-                refusal = self.schema.refusal(sql)
-                if refusal:
-                    self.sql.refused(refusal, self.name, (*self.at, "sql") if self.query.sql else self.at, self.query.sql or "")
-                    return
-
-    def _scans(self, whole: plan.Plan) -> None:
-        """Refuse a filter that no index serves, so that SQLite would read all of a table for it, unless it says so."""
-        tables = [str(self.message.table)] if not self.query.sql else self.sql.tables(self.query.sql)
-        for part, filters in (("arguments", self.query.arguments), ("filters", self.query.filters)):
-            for option, declared in filters.items():
-                name, needs = python_name(option), [python_name(other) for other in declared.needs]
-                if declared.scan or name not in {piece[0] for piece in whole["where"]}:
-                    continue
-                values = self._sample(whole | {"params": {key: whole["params"][key] for key in (name, *needs)}}, (name, *needs))
-                for table in tables:
-                    alone = whole | {
-                        "source": f"FROM {table}",
-                        "columns": ["1"],
-                        "orders": NO_ORDER,
-                        "group": None,
-                        "fixed": "",
-                    }
-                    sql, parameters = statement(alone, "select", values)
-                    if self.schema.refusal(sql) is None and self.schema.scanned(sql, parameters):
-                        problem = (
-                            f"no index serves this filter, so it would read all of {table}; `scan: table` says that it may"
-                        )
-                        at: Location = (*self.at, part, option)
-                        self.document.problem(at, problem, self.name, self.document.key_position(at))
-
-    def _sample(self, whole: plan.Plan, names: Iterable[str]) -> plan.Plan:
-        """Values for these filters and for those that always have one."""
-        values: plan.Plan = dict.fromkeys(whole["context"])
-        for name, param in whole["params"].items():
-            if name in names or param["default"] is not None or param["required"]:
-                values[name] = ["x"] if param["many"] or param["rising"] else "x"
-                values |= {part_name(name, part): "x" for part, _ in param["parts"] or ()}
-        if whole["group"] and whole["group"]["param"]:
-            values[whole["group"]["param"]] = list(whole["group"]["by"])
-        for name in ("sort", "limit", "offset"):
-            values.pop(name, None)
-        return values
 
 
 def _comparison(column: str, name: str, op: str, many: bool) -> str:

@@ -2,13 +2,14 @@
 
 Columns are resolved against the schema that schema/*.sql really makes, on an empty database in memory, and SQLite
 itself prepares every statement there. What a caller may give is the part of `compile_options`, the SQL that of
-`compile_sql`.
+`compile_sql`, and `compile_check` tries it.
 """
 
 from typing import Any
 
 from kube9 import plan
 from kube9.capabilities import methods
+from kube9.compile_check import check
 from kube9.compile_options import Options, python_name
 from kube9.compile_sql import Statements
 from kube9.declared import Document, Location, nearest
@@ -231,7 +232,10 @@ class _Compiler:
         options = Options(self.document, self.spec, self.types, name, query, declared)
         compiled |= {"params": options.params(paged), "options": options.common(paged)}
         compiled["subjects"] = self._subjects(name, query, compiled["params"])
-        compiled |= Statements(self.document, self.sql, self.schema, name, query, declared, compiled).compile()
+        statements = Statements(self.document, self.sql, self.schema, name, query, declared, compiled).compile()
+        compiled |= statements
+        if statements and not self.document.problems:
+            check(self.document, self.sql, self.schema, query, declared, compiled)
         if isinstance(query.group, Group):
             for field in query.group.by.values():
                 if field in message["fields"]:

@@ -24,6 +24,7 @@ COMPILERS = (
     "compiler.py",
     "compile_options.py",
     "compile_sql.py",
+    "compile_check.py",
     "statement.py",
     "sqlcheck.py",
     "spec.py",
