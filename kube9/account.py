@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from kube9 import times
-from kube9.model import CAUSES
+from kube9.vocabulary import CAUSES
 
 if TYPE_CHECKING:
     from kube9.coverage import Coverage, Gap

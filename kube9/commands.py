@@ -1,63 +1,31 @@
-"""The fixed commands: all but `query`, whose commands come from the plan."""
+"""The code of the fixed commands, which `kube9.fixed_commands` declares. Each returns the exit code 0 or 1."""
 
 import json
 import os
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
-
-from cyclopts import Parameter, validators
+from typing import Any
 
 from kube9 import errors, fresh, logs, plan, render, store, times
 
 STDIN = "/dev/stdin"  # what - stands for; cyclopts would take a lone dash for an option
 MOST_READ = 64 * 1024  # bytes of a description on standard input; far more than is kept
-Database = Annotated[str | None, Parameter(help=plan.OPTIONS["db"]["doc"])]
-Human = Annotated[Literal["text", "json"], Parameter(name=["--format", "-o"], help="how the result is written")]
-Record = Literal["default", "all"]
-
-
-def _whole(_: Any, text: str, **__: Any) -> list[str]:
-    return [text]  # a reason may have spaces in it; commas part them
-
-
-def _option(name: str, about: str, env_var: str | None = None) -> Parameter:
-    return Parameter(name=name, help=about, env_var=env_var, env_var_split=_whole, negative=())
-
-
-RECORD = "what to record: default, as docs/reasons.md says, or all"
-RECORD_REASON = "record events of this reason too, such as Started; repeat it, or join with commas"
-SKIP_REASON = "leave events of this reason out; repeat it, or join with commas"
-ServeRecord = Annotated[Record, _option("--record", RECORD, "KUBE9_RECORD")]
-ServeAdd = Annotated[list[str] | None, _option("--record-reason", RECORD_REASON, "KUBE9_RECORD_REASONS")]
-ServeSkip = Annotated[list[str] | None, _option("--skip-reason", SKIP_REASON, "KUBE9_SKIP_REASONS")]
 
 
 def serve(
     *,
-    db: Database = None,
-    kubeconfig: Annotated[str | None, Parameter(help="kubeconfig file; by default the pod's account, or $KUBECONFIG")] = None,
-    context: Annotated[str | None, Parameter(help="context of the kubeconfig")] = None,
-    log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], Parameter(help="how much is logged", env_var="LOG_LEVEL")
-    ] = "info",
-    log_format: Annotated[Literal["text", "json"], Parameter(help="how a log line is written", env_var="LOG_FORMAT")] = "text",
-    health_port: Annotated[
-        int,
-        Parameter(
-            help="where /metrics, /healthz, /readyz and /livez are; 0: nowhere",
-            env_var="HEALTH_PORT",
-            validator=validators.Number(gte=0, lte=65535),
-        ),
-    ] = 8080,
-    event_ttl: Annotated[
-        str, Parameter(help="how long the API server keeps events (its --event-ttl)", env_var="KUBE9_EVENT_TTL")
-    ] = "1h",
-    record: ServeRecord = "default",
-    record_reason: ServeAdd = None,
-    skip_reason: ServeSkip = None,
+    db: str | None = None,
+    kubeconfig: str | None = None,
+    context: str | None = None,
+    log_level: str = "info",
+    log_format: str = "text",
+    health_port: int = 8080,
+    event_ttl: str = "1h",
+    record: str = "default",
+    record_reason: list[str] | None = None,
+    skip_reason: list[str] | None = None,
 ) -> int:
-    """Record the cluster's events until stopped."""
+    """Record until stopped. 1 when events could not be written."""
     logs.set_up(log_level, log_format)
     from kube9 import apiserver, selection, serve  # the kubernetes client: 210 ms
 
@@ -76,18 +44,15 @@ def _duration_ms(flag: str, text: str) -> int:
 
 
 def import_files(
-    *files: Annotated[str, Parameter(help="dumps of events in JSON or YAML; - is standard input")],
-    db: Database = None,
-    cluster: Annotated[str | None, Parameter(help="uid of the cluster's namespace kube-system, where known")] = None,
-    record: Annotated[Record, _option("--record", RECORD)] = "all",
-    record_reason: Annotated[list[str] | None, _option("--record-reason", RECORD_REASON)] = None,
-    skip_reason: Annotated[list[str] | None, _option("--skip-reason", SKIP_REASON)] = None,
-    format: Human = "text",
+    *files: str,
+    db: str | None = None,
+    cluster: str | None = None,
+    record: str = "all",
+    record_reason: list[str] | None = None,
+    skip_reason: list[str] | None = None,
+    format: str = "text",
 ) -> int:
-    """Record the events of files, as `kubectl get events -A -o json` writes them.
-
-    Importing a file again adds nothing.
-    """
+    """Record the events of files."""
     if not files:
         raise errors.InvalidArgument("no files to import", "name one or more, or - for standard input")
     from kube9 import importer, progress, selection  # rich: 50 ms
@@ -109,38 +74,23 @@ def import_files(
 
 
 def record(
-    event_type: Annotated[
-        Literal["operator", "insight", "assessment", "health", "system"], Parameter(help="what kind of event it is")
-    ],
-    title: Annotated[str, Parameter(help="what happened; cut to 200 characters")],
+    event_type: str,
+    title: str,
     /,
     *,
-    severity: Annotated[Literal["info", "warning", "error", "critical"], Parameter(help="how bad it is")] = "info",
-    description: Annotated[
-        str | None,
-        Parameter(help="more of it, cut to 1,000 characters; - reads it from standard input", allow_leading_hyphen=True),
-    ] = None,
-    object: Annotated[str | None, Parameter(help="the object that it is about, such as pod/web")] = None,
-    object_kind: Annotated[str | None, Parameter(help="kind of that object, such as Pod or po")] = None,
-    object_name: Annotated[str | None, Parameter(help="name of that object")] = None,
-    object_namespace: Annotated[
-        str | None, Parameter(name=["--object-namespace", "-n", "--namespace"], help="namespace of that object")
-    ] = None,
-    insight_id: Annotated[str | None, Parameter(help="of an insight, which needs one: its id where it was found")] = None,
-    category: Annotated[str | None, Parameter(help="of an insight, which needs one: what it is about, such as cost")] = None,
-    metadata: Annotated[
-        list[str] | None,
-        Parameter(
-            help="details, as KEY=VALUE or as a JSON object; may be repeated", json_list=False, n_tokens=1, negative_iterable=()
-        ),
-    ] = None,
-    db: Database = None,
-    format: Human = "text",
+    severity: str = "info",
+    description: str | None = None,
+    object: str | None = None,
+    object_kind: str | None = None,
+    object_name: str | None = None,
+    object_namespace: str | None = None,
+    insight_id: str | None = None,
+    category: str | None = None,
+    metadata: list[str] | None = None,
+    db: str | None = None,
+    format: str = "text",
 ) -> int:
-    """Record an event of your own, and print its id once it is written.
-
-    It is written into the database and sent nowhere.
-    """
+    """Record an event, and print its id."""
     from kube9 import recording  # the writer: 30 ms
 
     path = store.database_path(db)
@@ -185,8 +135,8 @@ def _text_of_stdin() -> str:
     return sys.stdin.buffer.read(MOST_READ).decode(errors="replace").strip()
 
 
-def migrate(*, db: Database = None, format: Human = "text") -> int:
-    """Bring the database to the newest schema; `kube9 serve` does the same when it starts."""
+def migrate(*, db: str | None = None, format: str = "text") -> int:
+    """Bring the database to the newest schema."""
     from kube9 import lock, migrations
 
     path = store.database_path(db)
@@ -200,15 +150,8 @@ def migrate(*, db: Database = None, format: Human = "text") -> int:
     return 0
 
 
-def check(
-    file: Annotated[
-        str | None, Parameter(help="the file; by default the queries.yaml that kube9 uses, and the files of $KUBE9_QUERIES")
-    ] = None,
-    /,
-    *,
-    own: Annotated[bool, Parameter(help="check it as a file of KUBE9_QUERIES, which adds to the queries there are")] = False,
-) -> int:
-    """Check a file of declared queries, and say every mistake in it."""
+def check(file: str | None = None, /, *, own: bool = False) -> int:
+    """Check queries. 1 when there are mistakes."""
     from kube9 import compiler, shipped
 
     path = file or shipped.path(plan.SPEC)
@@ -237,37 +180,24 @@ def _text_of(path: str) -> str:
         raise errors.InvalidArgument(f"{path}: cannot be read", str(error)) from None
 
 
-def show(
-    *words: Annotated[str, Parameter(help="the query, and its options as they would be typed", allow_leading_hyphen=True)],
-) -> int:
-    """Show what a query runs: its SQL, the parameters, and SQLite's plan for it.
-
-    kube9 spec show events list --type cluster --since 24h
-    """
+def show(*words: str) -> int:
+    """Print what a query runs."""
     from kube9 import explain  # sqlglot: 100 ms
 
     render.write(explain.explain(fresh.current(), list(words)))
     return 0
 
 
-def export(
-    what: Annotated[Literal["json-schema", "typescript", "stubs", "markdown"], Parameter(help="what to write")],
-    /,
-) -> int:
-    """Write what others need of the queries: their schemas, types or documentation."""
+def export(what: str, /) -> int:
+    """Print the queries in another form."""
     from kube9 import export as exports  # pydantic: 110 ms
 
     render.write(exports.FORMS[what](fresh.current()))
     return 0
 
 
-def check_rules(
-    file: Annotated[
-        str | None, Parameter(help="the file; by default the rules.yaml that kube9 uses, and the files of $KUBE9_RULES")
-    ] = None,
-    /,
-) -> int:
-    """Check a file of rules, and say every mistake in it."""
+def check_rules(file: str | None = None, /) -> int:
+    """Check rules. 1 when there are mistakes."""
     from kube9 import rules
 
     try:
@@ -286,18 +216,15 @@ def check_rules(
 
 
 def try_rules(
-    file: Annotated[str, Parameter(help="Event objects, as `kubectl get events -o json` writes them")] = STDIN,
+    file: str = STDIN,
     /,
     *,
-    record: ServeRecord = "default",
-    record_reason: ServeAdd = None,
-    skip_reason: ServeSkip = None,
-    format: Annotated[Literal["text", "json"], Parameter(name=["--format", "-o"], help="how the result is written")] = "json",
+    record: str = "default",
+    record_reason: list[str] | None = None,
+    skip_reason: list[str] | None = None,
+    format: str = "json",
 ) -> int:
-    """Show what would be stored of events: whether they are recorded and why, by which rule, and the row.
-
-    kubectl get events -o json | kube9 rules test -o text
-    """
+    """Print what the rules make of events."""
     from kube9 import rulebook, selection  # pydantic and ruamel: 150 ms
 
     chosen = selection.select(everything=record == "all", add=record_reason, skip=skip_reason)
@@ -308,15 +235,8 @@ def try_rules(
     return 0
 
 
-def show_rules(
-    reason: Annotated[str | None, Parameter(help="only the rules about this reason, such as BackOff")] = None,
-    /,
-    *,
-    format: Annotated[
-        Literal["text", "json", "markdown"], Parameter(name=["--format", "-o"], help="how the rules are written")
-    ] = "text",
-) -> int:
-    """Show the rules: each reason, its severity and title, whether it is recorded, and why."""
+def show_rules(reason: str | None = None, /, *, format: str = "text") -> int:
+    """Print the rules."""
     from kube9 import rulebook, rules
 
     known = rules.load()
@@ -335,17 +255,8 @@ def _warn(problems: list[str]) -> None:
         render.say(f"rules left out: {problem}")
 
 
-def redact_test(
-    *,
-    input: Annotated[Literal["auto", "text", "json", "yaml"], Parameter(help="what the input is")] = "auto",
-    format: Human = "text",
-) -> int:
-    """Redact the text, JSON or YAML on standard input as an event would be before it is stored.
-
-    Says on stderr what was found, by kind and place, and never the secrets.
-
-    echo 'login with password=hunter2 failed' | kube9 redact test
-    """
+def redact_test(*, input: str = "auto", format: str = "text") -> int:
+    """Print standard input without its secrets."""
     from kube9 import redact_input, redactions
 
     value, written, found = redact_input.redact_input(_stdin(), input)
@@ -371,28 +282,25 @@ def _stdin() -> str:
         raise errors.InvalidArgument("standard input is not UTF-8", f"at byte {error.start}") from None
 
 
-def completion(
-    shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(help="the shell")],
-    /,
-) -> int:
-    """Write the script that teaches a shell to complete kube9's commands.
-
-    bash: source <(kube9 completion bash)
-
-    zsh: source <(kube9 completion zsh)
-
-    fish: kube9 completion fish | source
-    """
+def completion(shell: str, /) -> int:
+    """Print the script for a shell."""
     from kube9 import complete
 
     render.write(complete.script(shell))
     return 0
 
 
-ALONE: dict[str, Callable[..., Any]] = {"serve": serve, "import": import_files, "record": record, "completion": completion}
-GROUPS: dict[str, tuple[str, dict[str, Callable[..., Any]]]] = {
-    "db": ("Look after the database file.", {"migrate": migrate}),
-    "redact": ("Look at how secrets are redacted.", {"test": redact_test}),
-    "spec": ("Look after declared queries.", {"check": check, "show": show, "export": export}),
-    "rules": ("Look after the rules for events.", {"check": check_rules, "test": try_rules, "show": show_rules}),
+CODE: dict[str, Callable[..., int]] = {
+    "serve": serve,
+    "import": import_files,
+    "record": record,
+    "completion": completion,
+    "db migrate": migrate,
+    "redact test": redact_test,
+    "spec check": check,
+    "spec show": show,
+    "spec export": export,
+    "rules check": check_rules,
+    "rules test": try_rules,
+    "rules show": show_rules,
 }

@@ -9,8 +9,8 @@ import sys
 import time
 
 from kube9 import plan, shipped, store
+from kube9.fixed_commands import COMMANDS, GROUPS, SHELLS
 
-SCRIPTS = {"bash": "kube9.bash", "zsh": "_kube9", "fish": "kube9.fish"}
 # The first line of an answer: whole words, words that go on, or that the shell shall complete the names of files.
 WORDS, BEGINNINGS, FILES = "words", "beginnings", "files"
 LIMIT_S = 1.0  # for asking the database
@@ -29,166 +29,8 @@ TIMES = {
 }
 DURATIONS = ("5s", "30s", "1m", "5m", "1h", "1d")
 PERCENTAGES = ("90%", "99%", "99.9%", "100%")
-GROUPS = {
-    "query": "Ask what was recorded.",
-    "db": "Look after the database file.",
-    "redact": "Look at how secrets are redacted.",
-    "spec": "Look after declared queries.",
-    "rules": "Look after the rules for events.",
-}
 HELP = plan.param("boolean", flags=["--help"], aliases=["-h"], doc="show what is possible")
 VERSION = plan.param("boolean", flags=["--version"], doc="show the version of kube9")
-_DB = {"db": plan.OPTIONS["db"]}
-_HUMAN = {"format": plan.param("string", flags=["--format", "-o"], doc="how the result is written", choices=["text", "json"])}
-_SELECT = {
-    "record": plan.param(
-        "string",
-        flags=["--record"],
-        doc="what to record: default, as docs/reasons.md says, or all",
-        choices=["default", "all"],
-    ),
-    "record_reason": plan.param(
-        "string",
-        flags=["--record-reason"],
-        doc="record events of this reason too, such as Started; repeat it, or join with commas",
-        many=True,
-    ),
-    "skip_reason": plan.param(
-        "string", flags=["--skip-reason"], doc="leave events of this reason out; repeat it, or join with commas", many=True
-    ),
-}
-
-# The fixed commands, of which `kube9.commands` has the code and the libraries it needs; a test holds both together.
-FIXED: "dict[str, Plan]" = {
-    "serve": {
-        "summary": "Record the cluster's events until stopped.",
-        "params": {
-            **_DB,
-            "kubeconfig": plan.param(
-                "file", flags=["--kubeconfig"], doc="kubeconfig file; by default the pod's account, or $KUBECONFIG"
-            ),
-            "context": plan.param("string", flags=["--context"], doc="context of the kubeconfig"),
-            "log_level": plan.param(
-                "string", flags=["--log-level"], doc="how much is logged", choices=["debug", "info", "warning", "error"]
-            ),
-            "log_format": plan.param(
-                "string", flags=["--log-format"], doc="how a log line is written", choices=["text", "json"]
-            ),
-            "health_port": plan.param(
-                "string", flags=["--health-port"], doc="where /metrics, /healthz, /readyz and /livez are; 0: nowhere"
-            ),
-            "event_ttl": plan.param(
-                "string", flags=["--event-ttl"], doc="how long the API server keeps events (its --event-ttl)"
-            ),
-            **_SELECT,
-        },
-    },
-    "import": {
-        "summary": "Record the events of files, as `kubectl get events -A -o json` writes them.",
-        "params": {
-            "files": plan.param("file", doc="dumps of events in JSON or YAML; - is standard input", many=True),
-            **_DB,
-            "cluster": plan.param("string", flags=["--cluster"], doc="uid of the cluster's namespace kube-system, where known"),
-            **_SELECT,
-            **_HUMAN,
-        },
-    },
-    "record": {
-        "summary": "Record an event of your own, and print its id once it is written.",
-        "params": {
-            "event_type": plan.param(
-                "string", doc="what kind of event it is", choices=["operator", "insight", "assessment", "health", "system"]
-            ),
-            "title": plan.param("string", doc="what happened; cut to 200 characters"),
-            "severity": plan.param(
-                "string", flags=["--severity"], doc="how bad it is", choices=["info", "warning", "error", "critical"]
-            ),
-            "description": plan.param(
-                "string",
-                flags=["--description"],
-                doc="more of it, cut to 1,000 characters; - reads it from standard input",
-            ),
-            "object": plan.param("string", flags=["--object"], doc="the object that it is about, such as pod/web"),
-            "object_kind": plan.param("string", flags=["--object-kind"], doc="kind of that object, such as Pod or po"),
-            "object_name": plan.param("string", flags=["--object-name"], doc="name of that object"),
-            "object_namespace": plan.param(
-                "string", flags=["--object-namespace", "-n", "--namespace"], doc="namespace of that object"
-            ),
-            "insight_id": plan.param(
-                "string", flags=["--insight-id"], doc="of an insight, which needs one: its id where it was found"
-            ),
-            "category": plan.param(
-                "string", flags=["--category"], doc="of an insight, which needs one: what it is about, such as cost"
-            ),
-            "metadata": plan.param(
-                "string", flags=["--metadata"], doc="details, as KEY=VALUE or as a JSON object; may be repeated", many=True
-            ),
-            **_DB,
-            **_HUMAN,
-        },
-    },
-    "completion": {
-        "summary": "Write the script that teaches a shell to complete kube9's commands.",
-        "params": {"shell": plan.param("string", doc="the shell", choices=list(SCRIPTS))},
-    },
-    "db migrate": {
-        "summary": "Bring the database to the newest schema; `kube9 serve` does the same when it starts.",
-        "params": {**_DB, **_HUMAN},
-    },
-    "redact test": {
-        "summary": "Redact the text, JSON or YAML on standard input as an event would be before it is stored.",
-        "params": {
-            "input": plan.param("string", flags=["--input"], doc="what the input is", choices=["auto", "text", "json", "yaml"]),
-            **_HUMAN,
-        },
-    },
-    "spec check": {
-        "summary": "Check a file of declared queries, and say every mistake in it.",
-        "params": {
-            "file": plan.param(
-                "file", doc="the file; by default the queries.yaml that kube9 uses, and the files of $KUBE9_QUERIES"
-            ),
-            "own": plan.param(
-                "boolean", flags=["--own"], doc="check it as a file of KUBE9_QUERIES, which adds to the queries there are"
-            ),
-        },
-    },
-    "spec show": {
-        "summary": "Show what a query runs: its SQL, the parameters, and SQLite's plan for it.",
-        "params": {"words": plan.param("string", doc="the query, and its options as they would be typed", many=True)},
-    },
-    "spec export": {
-        "summary": "Write what others need of the queries: their schemas, types or documentation.",
-        "params": {
-            "what": plan.param("string", doc="what to write", choices=["json-schema", "typescript", "stubs", "markdown"])
-        },
-    },
-    "rules check": {
-        "summary": "Check a file of rules, and say every mistake in it.",
-        "params": {
-            "file": plan.param(
-                "file", doc="the file; by default the rules.yaml that kube9 uses, and the files of $KUBE9_RULES"
-            ),
-        },
-    },
-    "rules test": {
-        "summary": "Show what would be stored of events: whether they are recorded and why, by which rule, and the row.",
-        "params": {
-            "file": plan.param("file", doc="Event objects, as `kubectl get events -o json` writes them"),
-            **_SELECT,
-            "format": plan.param("string", flags=["--format", "-o"], doc="how the result is written", choices=["text", "json"]),
-        },
-    },
-    "rules show": {
-        "summary": "Show the rules: each reason, its severity and title, whether it is recorded, and why.",
-        "params": {
-            "reason": plan.param("string", doc="only the rules about this reason, such as BackOff"),
-            "format": plan.param(
-                "string", flags=["--format", "-o"], doc="how the rules are written", choices=["text", "json", "markdown"]
-            ),
-        },
-    },
-}
 
 # The names of the objects of a kind, and of those that own others. Names are looked at one after another by the index,
 # whatever their kind is, but only so many; a kind or namespace of few rows is read whole, and the newest rows of one of many.
@@ -243,7 +85,7 @@ if TYPE_CHECKING:
 
 def script(shell: str) -> str:
     """The script for a shell. Raises OSError when it is not there."""
-    with open(os.path.join(shipped.PACKAGE, "completions", SCRIPTS[shell]), encoding="utf-8") as file:
+    with open(os.path.join(shipped.PACKAGE, "completions", SHELLS[shell]), encoding="utf-8") as file:
         return file.read()
 
 
@@ -268,7 +110,7 @@ def candidates(words: list[str]) -> "Found":
     *before, word = words or [""]
     if before[:2] == ["spec", "show"]:
         before = ["query", *before[2:]]
-    commands = {**{f"query {name}": query for name, query in _queries().items()}, **FIXED}
+    commands = {**{f"query {name}": query for name, query in _queries().items()}, **COMMANDS}
     path: list[str] = []
     for name in before:
         longer = " ".join([*path, name])
@@ -279,7 +121,7 @@ def candidates(words: list[str]) -> "Found":
     if command:
         return _Line(command, rest).candidates(word)
     if rest or (word.startswith("-") and not path):  # without a command kube9 records, as `serve` does
-        top = {**FIXED["serve"], "params": FIXED["serve"]["params"] | {"version": VERSION}}
+        top = {"params": COMMANDS["serve"]["params"] | {"version": VERSION}}
         return _Line(top, rest).candidates(word) if not path else (WORDS, ())
     if word.startswith("-"):
         return _offered(word, [("--help", str(HELP["doc"]))])
@@ -305,10 +147,10 @@ def _below(commands: "dict[str, Plan]", path: list[str]) -> "Iterator[tuple[str,
             continue
         seen.add(parts[len(path)])
         group = " ".join(parts[: len(path) + 1])
-        about = str(command["summary"]) if group == name else GROUPS.get(group, f"Ask about {parts[len(path)]}.")
+        about = str(command["summary"]) if group == name else GROUPS.get(group, f"Ask about {parts[len(path)]}")
         yield parts[len(path)], about.removesuffix(".")
     if not path:
-        yield from ((name, GROUPS[name].removesuffix(".")) for name in GROUPS if name not in seen)
+        yield from ((name, about) for name, about in GROUPS.items() if name not in seen)
 
 
 class _Line:

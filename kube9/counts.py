@@ -9,8 +9,8 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-EVENT_TYPES = ("cluster", "operator", "insight", "assessment", "health", "system")
-SEVERITIES = ("info", "warning", "error", "critical")
+from kube9.vocabulary import EVENT_TYPES, SEVERITIES
+
 OPERATIONS = ("insert", "update", "delete", "select")
 # Why an event was not recorded.
 DROPPED = (

@@ -32,7 +32,7 @@ class Stretch:
         return self.begins and self.proven_at is not None and _between_ms(self.proven_at, at) < self._ttl_ms
 
     def lost(self, cause: str, at: str) -> None:
-        """From now on nobody can watch, for one of `model.CAUSES`. The first of several causes stands."""
+        """From now on nobody can watch, for one of `vocabulary.CAUSES`. The first of several causes stands."""
         if self._cause is None:
             self._cause, self._lost_at = cause, at
 
@@ -49,7 +49,7 @@ class Stretch:
     def proof(self, at: str, *, listed: bool = False) -> tuple[str | None, str | None]:
         """Everything up to this time has been read, by a list or by a watch that went on where it stood.
 
-        Returns why a gap lies before it, one of `model.CAUSES` or None, and from when on it was read afterwards.
+        Returns why a gap lies before it, one of `vocabulary.CAUSES` or None, and from when on it was read afterwards.
         """
         before, cause = self.proven_at, self._cause
         self.proven_at, self._cause, self._lost_at = at, None, None

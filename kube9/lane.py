@@ -5,8 +5,8 @@ When it is full, the oldest of the least severe is dropped. Not safe for threads
 
 from collections import deque
 
-from kube9.counts import SEVERITIES
 from kube9.model import Event
+from kube9.vocabulary import SEVERITIES
 
 CAPACITY = 1000  # events that may wait
 

@@ -9,8 +9,8 @@ import pydantic
 
 from kube9 import bind, errors, times
 from kube9.coverage import MOST_GAPS
-from kube9.model import CAUSES
 from kube9.plan import Plan
+from kube9.vocabulary import CAUSES
 
 TIMEOUT_S = 30.0  # of a call, when none is given
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

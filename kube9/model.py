@@ -63,7 +63,7 @@ class Proof(NamedTuple):
     """That a resource was watched up to a time.
 
     Without a cause it extends the stretch that was watched so far. With one it begins another: nobody watched between
-    that stretch and this time, for this cause (one of CAUSES); what happened from `recovered_from` on was read
+    that stretch and this time, for this cause (one of vocabulary.CAUSES); what happened from `recovered_from` on was read
     afterwards.
     """
 
@@ -71,21 +71,6 @@ class Proof(NamedTuple):
     at: str
     cause: str | None = None
     recovered_from: str | None = None
-
-
-# Why a stretch of time was not watched, or is not there any more; what people read, by the name that programs read.
-CAUSES = {
-    "not_running": "kube9 was not running",
-    "disconnected": "no connection to the API server",
-    "expired": "the API server no longer had it",
-    "restored": "the API server went back to an earlier state",
-    "forbidden": "the API server refused",
-    "storage_unavailable": "the database took no writes",
-    "evicted_by_size": "removed to keep the size budget",
-    "older_than_retention": "older than what is kept",
-    "before_first_recording": "before the first recording",
-    "imported_only": "known from imported files only",
-}
 
 
 class Position(NamedTuple):

@@ -13,18 +13,17 @@ from typing import Any
 import msgspec
 
 from kube9 import bind, errors, plan, redact, times
-from kube9.counts import EVENT_TYPES, SEVERITIES
 from kube9.metadata import fit
 from kube9.model import DESCRIPTION_LENGTH, HASHES, TITLE_LENGTH, Event, cut, own_id
+from kube9.vocabulary import OWN_EVENT_TYPES, SEVERITIES
 
-TYPES = tuple(name for name in EVENT_TYPES if name != "cluster")  # that one is for what Kubernetes tells
 MOST_BYTES = 1024 * 1024  # of metadata, before it is cut to fit
 NAME_LENGTH = 253  # https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
 LOOKED_AT = 16 * 1024  # characters of a text that are looked at: far more than is kept
 STEP_MS = 60_000  # a clock that steps back further than this was wrong before
 SEVERITY_OF_HEALTH = {"healthy": "info", "degraded": "warning", "unhealthy": "error"}
 
-_TYPE = plan.param("string", doc="", choices=list(TYPES))
+_TYPE = plan.param("string", doc="", choices=list(OWN_EVENT_TYPES))
 _SEVERITY = plan.param("string", doc="", choices=list(SEVERITIES))
 
 
@@ -84,7 +83,7 @@ def make(
     """Make an event of our own.
 
     Args:
-        event_type: one of TYPES.
+        event_type: one of vocabulary.OWN_EVENT_TYPES.
         title: what happened; cut to 200 characters.
         severity: info, warning, error or critical.
         description: more of it; cut to 1,000 characters.

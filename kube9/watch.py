@@ -80,7 +80,7 @@ class Page(NamedTuple):
     at: str  # the resource is watched up to this time
     listed: bool = False
     last: bool = False  # the last page of a list
-    cause: str | None = None  # one of model.CAUSES: begins a stretch of coverage after a gap; of a list, on the last page
+    cause: str | None = None  # one of vocabulary.CAUSES: begins a stretch of coverage after a gap; of a list, on the last page
     recovered_from: str | None = None  # the gap is known from here on
 
 

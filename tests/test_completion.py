@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, SAMPLE, Kube9, make_event, rows
 
-from kube9 import cli, complete, fresh, migrations, plan
+from kube9 import cli, commands, complete, fixed_commands, fresh, migrations, plan
 
 SHELLS = ("bash", "zsh", "fish")
 HOSTILE = [
@@ -321,7 +321,7 @@ def test_the_script_of_zsh_can_be_a_file_of_fpath(env: dict[str, str], tmp_path:
 def test_the_script_is_written_whole_by_the_program(kube9: Kube9, shell_name: str):
     done = kube9("completion", shell_name, db=False)
     assert (done.code, done.err) == (0, "")
-    assert done.out == (ROOT / "kube9" / "completions" / complete.SCRIPTS[shell_name]).read_text()
+    assert done.out == (ROOT / "kube9" / "completions" / fixed_commands.SHELLS[shell_name]).read_text()
 
 
 def test_every_level_is_offered_with_what_it_is_for(asked):
@@ -341,37 +341,33 @@ def test_every_command_and_option_that_help_shows_is_offered(asked):
         assert set(values(asked("query", *name.split(), "--"))) == shown | {"--help"}
 
 
+def test_every_fixed_command_that_is_declared_has_code_with_the_same_parameters():
+    assert fixed_commands.COMMANDS.keys() == commands.CODE.keys()
+    for name, declared in fixed_commands.COMMANDS.items():
+        assert list(declared["params"]) == list(inspect.signature(commands.CODE[name]).parameters), name
+
+
 def test_the_fixed_commands_are_those_of_the_program():
     app = cli.application(fresh.current())
 
-    def commands(above, path: str = "") -> dict:
-        found = {}
+    def found(above, path: str = "") -> dict:
+        below = {}
         for name in above:
-            if name[0] == "-" or (not path and name == "query"):
-                continue
-            below = commands(above[name], f"{path}{name} ")
-            found |= below or {f"{path}{name}": above[name]}
-            if below:
-                assert complete.GROUPS[name] == above[name].help
-        return found
+            if name[0] != "-" and (path or name != "query"):
+                below |= found(above[name], f"{path} {name}".strip())
+        return below or {path: above}
 
-    real = commands(app)
-    assert set(real) == set(complete.FIXED)
+    real = found(app)
+    assert set(real) == set(fixed_commands.COMMANDS)
     for name, command in real.items():
-        said = complete.FIXED[name]
-        assert inspect.getdoc(command.default_command).split("\n\n")[0].replace("\n", " ") == said["summary"], name
-        arguments = command.assemble_argument_collection()
-        options, positions = {}, []
-        for argument in arguments:
-            choices = list(argument.get_choices() or []) or None
-            names = [flag for flag in argument.names if not flag.startswith("--no-")]
-            if names[0].startswith("-"):
-                options[names[0]] = (names, argument.parameter.help, choices)
-            else:
-                positions.append((names[0].lower(), argument.parameter.help, choices))
-        params = said["params"]
-        assert options == {p["flags"][0]: (p["flags"], p["doc"], p["choices"]) for p in params.values() if p["flags"]}, name
-        assert positions == [(key, p["doc"], p["choices"]) for key, p in params.items() if not p["flags"]], name
+        declared = fixed_commands.COMMANDS[name]
+        assert command.help.startswith(f"{declared['summary']}."), name
+        arguments = {argument.field_info.name: argument for argument in command.assemble_argument_collection()}
+        for key, param in declared["params"].items():
+            said = arguments[key].parameter
+            choices = arguments[key].get_choices()
+            assert (said.help, list(choices or []) or None) == (param["doc"], param["choices"]), (name, key)
+            assert list(arguments[key].names) == (param["flags"] or [key.upper()]), (name, key)
 
 
 def test_an_option_is_offered_once_unless_it_may_be_repeated(asked):

@@ -12,13 +12,12 @@ import string
 import sys
 import tempfile
 from collections import Counter
-from importlib import util
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, Kube9, make_event, rows
 
-from kube9 import __main__, argv, cli, commands, compiler, errors, explain, plan, query
+from kube9 import __main__, argv, cli, compiler, errors, explain, fixed_commands, plan, query
 
 LINES, SEED = int(os.environ.get("KUBE9_LINES", "2000")), int(os.environ.get("KUBE9_SEED", "9"))
 LONG_RUN = LINES > 10_000
@@ -174,9 +173,7 @@ class Generator:
 
     def other(self) -> list[str]:
         """A command that is no query, or none at all."""
-        groups = [[group, name] for group, (_, below) in commands.GROUPS.items() for name in below]
-        known = [command for command in ([name] for name in commands.ALONE) if _is_there(command)]
-        known += [command for command in groups if _is_there(command)]
+        known = [name.split() for name in fixed_commands.COMMANDS]
         chance = self.random.random()
         if chance < 0.2:
             return [self.word() for _ in range(self.random.randint(0, 4))]
@@ -192,12 +189,6 @@ class Generator:
                 self.random.choice([self.random.choice(flags), self.word(), self.random.choice(self.files), *self.plain()[1:3]])
             )
         return words
-
-
-def _is_there(command: list[str]) -> bool:
-    """Whether the module behind a command is part of this checkout."""
-    needed = {"completion": "kube9.complete", "export": "kube9.export"}.get(command[-1])
-    return needed is None or util.find_spec(needed) is not None
 
 
 class Streams:

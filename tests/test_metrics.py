@@ -10,10 +10,11 @@ from loopback import Serving, SmallApi
 from prometheus_client.parser import text_string_to_metric_families
 
 from kube9 import fresh, metrics
-from kube9.counts import DROPPED, EVENT_TYPES, OPERATIONS, OTHER, SEVERITIES, Counts, Histogram
+from kube9.counts import DROPPED, OPERATIONS, OTHER, Counts, Histogram
 from kube9.health import REASONS, Database, Facts, Watch
 from kube9.resources import BY_NAME
 from kube9.version import __version__
+from kube9.vocabulary import EVENT_TYPES, SEVERITIES
 
 NAMES = {
     "kube9_build_info", "kube9_ready", "kube9_events_total", "kube9_events_recorded_duration_seconds_bucket",

@@ -4,11 +4,12 @@ import json
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import pytest
 from conftest import Kube9, make_event, rows
 
-from kube9 import counts, errors, own, store
+from kube9 import errors, own, rules, store, vocabulary
 from kube9.model import DESCRIPTION_LENGTH, TITLE_LENGTH, Batch
 from kube9.upsert import write
 
@@ -239,9 +240,9 @@ def test_a_time_may_be_given_in_every_form():
         assert (event.created_at, event.id[:22]) == ("2026-03-01T11:30:00.250Z", "evt_20260301_113000_6y")
 
 
-def test_the_severities_are_those_of_the_queries(kube9: Kube9):
+def test_the_vocabulary_is_that_of_the_queries_and_the_rules(kube9: Kube9):
     listed = json.loads(kube9.query("capabilities", db=False).out)["queries"]
     (events,) = [query for query in listed if query["name"] == "events list"]
     values = {param["name"]: param["values"] for param in events["parameters"]}
-    assert values["severity"] == list(counts.SEVERITIES)
-    assert set(values["type"]) == {"cluster", *own.TYPES}
+    assert tuple(values["severity"]) == vocabulary.SEVERITIES == get_args(rules.Severity)
+    assert tuple(values["type"]) == vocabulary.EVENT_TYPES

@@ -15,7 +15,7 @@ from watching import Watching
 from kube9 import apiserver, health, times
 from kube9.apiserver import ApiServer, Broken, Refused, Unreachable
 from kube9.clock import Clock
-from kube9.model import CAUSES
+from kube9.vocabulary import CAUSES
 from kube9.watch import AnotherCluster, Start
 
 HOUR_MS = 3_600_000
