@@ -137,7 +137,8 @@ COMMANDS: "dict[str, Plan]" = {
     "completion": {
         "summary": "Write the script that teaches a shell to complete kube9's commands",
         "description": (
-            "bash: source <(kube9 completion bash)\n\nzsh: source <(kube9 completion zsh)\n\nfish: kube9 completion fish | source"
+            "bash: source <(kube9 completion bash)\n\nzsh: source <(kube9 completion zsh)\n\n"
+            "fish: kube9 completion fish | source"
         ),
         "params": {"shell": _argument(doc="the shell", choices=tuple(SHELLS))},
     },

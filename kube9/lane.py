@@ -3,10 +3,13 @@
 When it is full, the oldest of the least severe is dropped. Not safe for threads by itself: the writer holds its lock.
 """
 
+import logging
 from collections import deque
 
 from kube9.model import Event
 from kube9.vocabulary import SEVERITIES
+
+log = logging.getLogger("kube9.writer")
 
 CAPACITY = 1000  # events that may wait
 
@@ -48,3 +51,21 @@ class Lane:
             if least == severity:
                 break
         return False
+
+
+class DropLog:
+    """Tells the log when a lane begins to drop, and how many it dropped in all once it drops no more."""
+
+    def __init__(self) -> None:
+        self._told = self._burst_from = 0  # how many drops the log knows of, and knew of before the present burst
+        self._bursting = False
+
+    def tell(self, dropped: int, *, written: bool) -> None:
+        """Log what is new, given how many were ever dropped; `written` when the lane was emptied meanwhile."""
+        if dropped > self._told and not self._bursting:
+            log.warning("events of our own come faster than they are written: the oldest of the least severe are dropped")
+            self._bursting, self._burst_from = True, self._told
+        elif self._bursting and written and dropped == self._told:
+            log.info("%d events of our own were dropped", dropped - self._burst_from)
+            self._bursting = False
+        self._told = dropped

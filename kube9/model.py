@@ -9,6 +9,9 @@ PAIRS = [high + low for high in DIGITS for low in DIGITS]
 HASHES = len(PAIRS) ** 2  # what four characters of an id can tell apart
 TITLE_LENGTH = 200
 DESCRIPTION_LENGTH = 1000
+# How long the API server keeps an event, by default: --event-ttl of
+# https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/
+EVENT_TTL_MS = 3_600_000
 
 
 class Event(NamedTuple):

@@ -28,6 +28,7 @@ from kube9.backoff import Backoff
 from kube9.changes import Changes, Expired, is_lower, read, version_of
 from kube9.clock import Clock
 from kube9.gaps import Stretch
+from kube9.model import EVENT_TTL_MS
 from kube9.wire import Items, Wire
 
 log = logging.getLogger("kube9.watch")
@@ -61,7 +62,7 @@ class Start(NamedTuple):
 class Settings(NamedTuple):
     """How it is watched; `_s` in seconds."""
 
-    event_ttl_ms: int = 3_600_000  # how long the server keeps an object of this kind
+    event_ttl_ms: int = EVENT_TTL_MS  # how long the server keeps an object of this kind
     page_size: int = 5000  # memory holds a page at a time: less of them for larger objects
     silence_s: float = 30.0  # without a line
     settle_s: float = 2.0  # the same after an outage, so that its end is told soon

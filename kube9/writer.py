@@ -1,46 +1,29 @@
 """The bounded queues and the one thread that owns the write connection.
 
 What is put is written in order; whoever puts into a full queue waits, so nothing that was read is dropped. What is
-offered waits in a lane beside it, where the least severe go when it is full, so whoever offers never waits. A write
-that fails is tried again until it succeeds or the writer is told to stop; an event that SQLite will never take is set
-aside with its reason and does not stop the others.
+offered waits in a lane beside it, where the least severe go when it is full, so whoever offers never waits.
 """
 
 import logging
 import math
-import random
 import sqlite3
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from kube9 import errors, migrations, store, stretches, times
+from kube9 import errors, migrations, store, times
+from kube9.commits import Commits
 from kube9.counts import Counts
 from kube9.health import Loop
 from kube9.lane import CAPACITY as LANE_CAPACITY
-from kube9.lane import Lane
-from kube9.model import Batch, Event
-from kube9.upsert import Tally, write
+from kube9.lane import DropLog, Lane
+from kube9.model import EVENT_TTL_MS, Batch, Event
+from kube9.upsert import Tally
 
 log = logging.getLogger("kube9.writer")
 
 CAPACITY = 3000  # events and objects that may wait, while as many are being written; more in a transaction gain little
-FIRST_DELAY_S, LONGEST_DELAY_S = 0.1, 5.0
-# Trying again cannot help with these; all else (a full disk, a lock, a missing device) may pass.
-HOPELESS = (
-    sqlite3.IntegrityError,
-    sqlite3.InterfaceError,
-    sqlite3.DataError,
-    sqlite3.ProgrammingError,
-    OverflowError,
-    UnicodeError,
-)
-
-
-INTERRUPTED_S = 1.0  # a writing that failed for longer leaves a gap in the coverage
-EVENT_TTL_MS = 3_600_000  # how long the API server keeps events, by default
-WATCHED_MS = 120_000  # a resource whose last proof is older was not watched any more
 
 
 class Chore:
@@ -55,7 +38,6 @@ class Chore:
     def __init__(self, name: str, every_s: float, do: Callable[[sqlite3.Connection], object]) -> None:
         self.name, self.every_s, self.do = name, every_s, do
         self.due_at = 0.0  # monotonic seconds
-        self.done_at: str | None = None  # when it last succeeded
 
 
 class Writer:
@@ -90,22 +72,27 @@ class Writer:
         now_ms: Callable[[], int] = times.now_ms,
         guest: bool = False,
     ) -> None:
-        self.tally = Tally()
-        self.set_aside = 0
-        self.error: Exception | None = None  # why the last write failed, None while they succeed
         self.loop = Loop("writer")
         self.dead: Exception | None = None  # what ended the thread, if it ended by itself
-        self._path, self._connection = path, migrations.open_writer(path, busy_timeout_s)
-        self._capacity, self._patience_s, self._guest = capacity, patience_s, guest
-        self._chores, self._event_ttl_ms, self._now_ms = chores, event_ttl_ms, now_ms
+        self._connection = migrations.open_writer(path, busy_timeout_s)
+        self._capacity, self._chores, self._guest = capacity, chores, guest
         self._counts = counts or Counts()
+        self._commits = Commits(
+            self._connection,
+            path,
+            self._counts,
+            self._pause,
+            patience_s=patience_s,
+            event_ttl_ms=event_ttl_ms,
+            now_ms=now_ms,
+            guest=guest,
+        )
         self._lane, self._lane_since = Lane(lane_capacity), 0.0  # with when the first that waits in it came
-        self._told = self._burst_from = 0  # how many drops the log knows of, and knew of before the present burst
-        self._bursting = False
+        self._drops = DropLog()
         self._taken = self._written = 0  # how often all that waited was taken, and how often it was dealt with
         self._waiting: deque[tuple[Batch, float]] = deque()  # with when it was ready, for how long that takes
         self._size = self._writing = 0  # events and objects that wait, and that are being written
-        self._closing = self._abandoned = False
+        self._closing = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
@@ -117,6 +104,21 @@ class Writer:
     def queue_size(self) -> int:
         """How many events and objects wait to be written."""
         return self._size + self._writing + len(self._lane)
+
+    @property
+    def tally(self) -> Tally:
+        """How many events were added, updated and found already stored."""
+        return self._commits.tally
+
+    @property
+    def set_aside(self) -> int:
+        """How many events SQLite does not take."""
+        return self._commits.set_aside
+
+    @property
+    def error(self) -> Exception | None:
+        """Why the last write failed; None while they succeed."""
+        return self._commits.error
 
     @property
     def dropped(self) -> dict[str, int]:
@@ -140,7 +142,7 @@ class Writer:
         """Wait until all that waits now is written. False when that was not in time, or never will be."""
         with self._changed:
             goal = self._taken + bool(self._waiting or self._lane)
-            self._changed.wait_for(lambda: self._written >= goal or self.dead or self._abandoned, timeout_s)
+            self._changed.wait_for(lambda: self._written >= goal or self.dead or self._commits.abandoned, timeout_s)
             return self._written >= goal
 
     def put(self, batch: Batch) -> bool:
@@ -174,7 +176,7 @@ class Writer:
             self._changed.notify_all()
         self._thread.join(timeout_s)
         with self._changed:
-            self._abandoned = True  # a write that is being tried again gives up
+            self._commits.abandoned = True  # a write that is being tried again gives up
             self._changed.notify_all()
             left = self.queue_size
         self._counts.drop("stopped", left)
@@ -204,23 +206,23 @@ class Writer:
             for chore in self._chores:
                 if time.monotonic() >= chore.due_at:
                     chore.due_at = time.monotonic() + chore.every_s
-                    self._do(chore)
-            self._tell_of_drops(ended=True)
+                    self._commits.attempt(chore.name, chore.do)
+            self._drops.tell(self._counts.dropped["queue_full"], written=True)
             taken = self._take()
             if taken is None:
                 break
             if taken:
-                self._write([batch for batch, _ in taken])
+                self._commits.write([batch for batch, _ in taken])
                 now = time.monotonic()
                 for batch, ready_at in taken:
                     self._counts.until_committed.observe(now - ready_at, len(batch.events))
                 with self._changed:
-                    if not self._abandoned:
+                    if not self._commits.abandoned:
                         self._written = self._taken
                     self._writing = 0
                     self._changed.notify_all()
         for chore in self._chores:
-            self._do(chore)
+            self._commits.attempt(chore.name, chore.do)
         if self._guest:
             return  # to truncate waits for readers, and all who write wait with it
         try:
@@ -235,7 +237,7 @@ class Writer:
                 self.loop.turn(wait_s)
                 self._changed.wait(wait_s)
             self.loop.turn(math.inf)
-            if self._abandoned or (self._closing and not self._waiting and not self._lane):
+            if self._commits.abandoned or (self._closing and not self._waiting and not self._lane):
                 return None
             batches = list(self._waiting)
             self._waiting.clear()
@@ -251,100 +253,9 @@ class Writer:
         soonest = min((chore.due_at for chore in self._chores), default=float("inf"))
         return min(soonest - time.monotonic(), threading.TIMEOUT_MAX)
 
-    def _write(self, batches: list[Batch]) -> None:
-        delay, started, started_ms = FIRST_DELAY_S, time.monotonic(), self._now_ms()
-        while not self._abandoned:
-            try:
-                tally = write(self._connection, batches)
-                self.tally += tally
-                self._counts.committed(tally.kinds, tally.updated)
-                if tally.cut:
-                    self._counts.truncate(len(tally.cut))
-                    log.warning("the metadata of %d events is cut to 10 KiB, such as of %s", len(tally.cut), tally.cut[0])
-                    self.tally.cut.clear()
-                if self.error and not self._guest and time.monotonic() - started > INTERRUPTED_S:
-                    self._interrupted(started_ms)
-                self._works()
-                return
-            except HOPELESS as error:
-                self._write_apart(batches, error)
-                return
-            except sqlite3.Error as error:
-                failure = store.translate(error, self._path)
-                damaged = isinstance(failure, errors.DataLoss)
-                if self._patience_s is not None and (damaged or time.monotonic() - started > self._patience_s):
-                    raise failure from error
-                self._failed(error)
-            self._tell_of_drops(ended=False)
-            with self._changed:
-                self._changed.wait(0 if self._abandoned else delay * random.uniform(0.5, 1.0))
-            delay = min(delay * 2, LONGEST_DELAY_S)
-
-    def _write_apart(self, batches: list[Batch], error: Exception) -> None:
-        """Write what SQLite does not take together in smaller parts, until what it never takes is alone."""
-        first, *others = batches
-        if others:
-            for batch in batches:
-                self._write([batch])
-        elif len(first.events) > 1:
-            half = len(first.events) // 2
-            for events in (first.events[:half], first.events[half:]):
-                self._write([Batch(events, first.origin, first.cluster)])
-            self._write([first._replace(events=[])])
-        elif first.events and (first.position or first.proof or first.objects):
-            self._write([Batch(first.events, first.origin, first.cluster)])
-            self._write([first._replace(events=[])])
-        elif first.events:
-            event = first.events[0]
-            self.set_aside += 1
-            self._counts.drop("set_aside")
-            log.error("event %s/%s is set aside, SQLite does not take it: %s", event.namespace, event.name or event.id, error)
-        elif first.position or first.proof or first.objects:
-            raise errors.Internal("SQLite does not take a position", f"{first}: {error}") from error
-
-    def _tell_of_drops(self, *, ended: bool) -> None:
-        """Log when the lane begins to drop, and how many it dropped once it has been written and drops no more."""
-        dropped = self._counts.dropped["queue_full"]
-        if dropped > self._told and not self._bursting:
-            log.warning("events of our own come faster than they are written: the oldest of the least severe are dropped")
-            self._bursting, self._burst_from = True, self._told
-        elif self._bursting and ended and dropped == self._told:
-            log.info("%d events of our own were dropped", dropped - self._burst_from)
-            self._bursting = False
-        self._told = dropped
-
-    def _interrupted(self, started_ms: int) -> None:
-        """Tell the coverage that nothing was written since. What was read meanwhile waited, and is written now."""
-        now_ms = self._now_ms()
-        self._do(
-            Chore(
-                "the gap in the coverage",
-                0,
-                lambda connection: stretches.interrupt(
-                    connection,
-                    watched_since=times.iso(started_ms - WATCHED_MS),
-                    until=times.iso(now_ms),
-                    kept_from=times.iso(now_ms - self._event_ttl_ms),
-                ),
-            )
-        )
-
-    def _do(self, chore: Chore) -> None:
-        try:
-            chore.do(self._connection)
-            chore.done_at = times.iso(times.now_ms())
-            self._works()
-        except sqlite3.Error as error:
-            log.warning("%s was not written: %s", chore.name, error)
-            self._failed(error)
-
-    def _failed(self, error: sqlite3.Error) -> None:
-        self._counts.fail_write()
-        if not self.error:
-            log.error("a write failed and will be tried again: %s", store.translate(error, self._path))
-        self.error = error
-
-    def _works(self) -> None:
-        if self.error:
-            log.info("the database takes writes again")
-        self.error = None
+    def _pause(self, seconds: float) -> None:
+        """Wait after a write that failed, until it is time or the end begins; whatever is put, the wait stays as long."""
+        self._drops.tell(self._counts.dropped["queue_full"], written=False)
+        with self._changed:
+            closing = self._closing
+            self._changed.wait_for(lambda: self._commits.abandoned or self._closing != closing, seconds)

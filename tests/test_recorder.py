@@ -18,10 +18,10 @@ from conftest import ROOT, rows
 
 import kube9
 from kube9 import errors, store, stretches, times
+from kube9.commits import INTERRUPTED_S
 from kube9.lane import Lane
 from kube9.model import HASHES, Proof
 from kube9.own import STEP_MS, Moments, make
-from kube9.writer import INTERRUPTED_S
 
 FULL = 8
 # Writes as serve does: a transaction with 200 events after the other.
