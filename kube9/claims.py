@@ -5,9 +5,9 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from kube9 import changeseq
-from kube9.change import Change, State
+from kube9 import change_seq
 from kube9.model import Event
+from kube9.object_change import Change, State
 
 KIND, RESOURCE = "PersistentVolumeClaim", "persistentvolumeclaims"
 REASONS = ("FailedBinding", "ProvisioningFailed", "VolumeMismatch")
@@ -44,7 +44,7 @@ def complete(connection: sqlite3.Connection, cluster_id: int, resource: str, cha
             for row, text in connection.execute(ROWS, (KIND, change.namespace, change.name, *REASONS, cluster_id)).fetchall():
                 metadata: dict[str, Any] = json.loads(text or "{}")
                 if wanted.keys() - metadata.keys():
-                    (number,) = changeseq.take(connection, 1)
+                    (number,) = change_seq.take(connection, 1)
                     described = json.dumps(wanted | metadata, ensure_ascii=False, separators=(",", ":"))
                     connection.execute(SET, (described, number, row))
 

@@ -126,10 +126,10 @@ def demand(found: Coverage, percent: float) -> None:
     """Raise FailedPrecondition where more of the window is missing than may be."""
     if found.percent >= percent:
         return
-    from kube9 import account  # typing: 6 ms
+    from kube9 import coverage_text  # typing: 6 ms
 
-    what = f"{account.percent(found)} of the time asked for is covered, and {percent:g}% is required"
-    raise errors.FailedPrecondition(what, account.gap_lines(found) or account.line(found))
+    what = f"{coverage_text.percent(found)} of the time asked for is covered, and {percent:g}% is required"
+    raise errors.FailedPrecondition(what, coverage_text.gap_lines(found) or coverage_text.line(found))
 
 
 def _present(connection: "Connection", proven_at: str | None, now_ms: int) -> tuple[str, str, str]:

@@ -6,9 +6,9 @@ time of reading; what is gone has the span from when its end was asked for to wh
 
 from collections.abc import Callable
 
-from kube9.change import Change, Derived, State, make_event
 from kube9.derive_pods import derive_pod
 from kube9.model import Event
+from kube9.object_change import Change, Derived, State, make_event
 
 
 def derive(resource: str, change: Change) -> Derived:

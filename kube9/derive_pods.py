@@ -9,8 +9,8 @@ crashes seen in it; every restart raises it.
 from typing import Any
 
 from kube9 import times
-from kube9.change import Change, Derived, State, make_event
 from kube9.model import Event
+from kube9.object_change import Change, Derived, State, make_event
 
 STABLE_MS = 10 * 60_000  # a run of this length ends an episode
 LONGEST_BACK_OFF_MS = 5 * 60_000

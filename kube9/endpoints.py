@@ -14,8 +14,8 @@ import sqlite3
 from collections.abc import Iterable
 
 from kube9 import times
-from kube9.change import Change, State, make_event
 from kube9.model import Event, Objects
+from kube9.object_change import Change, State, make_event
 
 Service = tuple[str, str]  # namespace, name
 

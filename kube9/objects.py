@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kube9 import claims, endpoints, owners, times
-from kube9.change import Change, State
 from kube9.derive import derive
 from kube9.model import Event, Objects, Seen
+from kube9.object_change import Change, State
 
 FIND = "SELECT uid, state FROM watched_objects WHERE cluster_id = ? AND resource = ? AND namespace = ? AND name = ?"
 KEEP = """

@@ -8,9 +8,9 @@ it is; so is one whose owner was only the ReplicaSet or the Job in between.
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from kube9 import changeseq, times
-from kube9.change import Change
+from kube9 import change_seq, times
 from kube9.model import Event
+from kube9.object_change import Change
 
 Object = tuple[str | None, str | None, str | None]  # kind, namespace, name
 Owner = tuple[str, str]  # kind, name
@@ -82,7 +82,7 @@ def complete(connection: sqlite3.Connection, cluster_id: int, resource: str, cha
         if kind != "Pod":
             rows += connection.execute(OWNED, (kind, change.name, since, change.namespace, cluster_id)).fetchall()
         if rows and (top := lookup.top(kind, change.namespace, change.name)):
-            numbers = changeseq.take(connection, len(rows))
+            numbers = change_seq.take(connection, len(rows))
             connection.executemany(SET, [(*top, number, row) for number, (row,) in zip(numbers, rows, strict=True)])
 
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from kube9 import redact, shapes
-from kube9.change import State
 from kube9.fields import as_map, as_maps, as_name, as_text, as_time, as_word
 from kube9.model import Seen, cut
+from kube9.object_change import State
 from kube9.wire import Wire
 
 PAGE_SIZE = 500  # objects in a page of a list: 3 MB of usual pods

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kube9 import account, render, times
+from kube9 import coverage_text, render, times
 from kube9.bind import Asked
 from kube9.query import Answer
 
@@ -77,7 +77,7 @@ class Tables:
         found = None if self.said_coverage else answer.coverage
         self.said_coverage = True
         if found and (self.windowed or found.gaps or not answer.rows):
-            render.say(account.line(found))
+            render.say(coverage_text.line(found))
 
     def _page(self, answer: Answer, last: bool) -> bool:
         rows = [dict(zip(answer.fields, row, strict=True)) for row in answer.rows]

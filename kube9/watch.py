@@ -25,10 +25,11 @@ from typing import Any, NamedTuple
 from kube9 import health
 from kube9.apiserver import JSON, ApiServer, Broken, Refused, Silent, Unreachable, explain
 from kube9.backoff import Backoff
-from kube9.changes import Changes, Expired, is_lower, read, version_of
 from kube9.clock import Clock
+from kube9.failures import Expired, Unanswered, reason_of
 from kube9.gaps import Stretch
 from kube9.model import EVENT_TTL_MS
+from kube9.watch_lines import Changes, is_lower, read, version_of
 from kube9.wire import Items, Wire
 
 log = logging.getLogger("kube9.watch")
@@ -37,19 +38,6 @@ PARTIAL = "application/json;as={};g=meta.k8s.io;v=v1, application/json"
 PARTIAL_OBJECT, PARTIAL_LIST = PARTIAL.format("PartialObjectMetadata"), PARTIAL.format("PartialObjectMetadataList")
 NO_VERSION = (http.client.GONE, http.client.BAD_REQUEST)  # it expired, or is none that this server gave
 NO_RIGHTS = (http.client.UNAUTHORIZED, http.client.FORBIDDEN)
-STATUS_REASONS = {
-    http.client.UNAUTHORIZED: "unauthorized",
-    http.client.FORBIDDEN: "forbidden",
-    http.client.TOO_MANY_REQUESTS: "throttled",
-}
-
-
-class AnotherCluster(Exception):
-    """The server at this address belongs to another cluster now."""
-
-
-class Unanswered(Unreachable):
-    """A watch was silent, and so was the server when it was asked."""
 
 
 class Start(NamedTuple):
@@ -320,14 +308,3 @@ class _Loop:
         self.state.loop.turn(seconds)
         if seconds:
             self.clock.wait(seconds)
-
-
-def reason_of(failure: Expired | Refused | Unreachable) -> str:
-    """Which of health.REASONS a failure is."""
-    if isinstance(failure, Expired):
-        return failure.reason
-    if isinstance(failure, Refused):
-        return STATUS_REASONS.get(failure.status, "refused")
-    if isinstance(failure, Unanswered):
-        return "silent"
-    return "broken" if isinstance(failure, Broken) else "unreachable"

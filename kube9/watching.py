@@ -14,6 +14,7 @@ from kube9 import apiserver, health, resources, store, watch, wire
 from kube9.backoff import Backoff
 from kube9.clock import Clock
 from kube9.counts import Counts
+from kube9.failures import AnotherCluster, reason_of
 from kube9.intake import Intake
 from kube9.model import Batch, Objects, Position, Proof
 from kube9.resources import Resource
@@ -147,7 +148,7 @@ class Watches:
                     if page.cause or page.last or not told:
                         told = True
                         self._told()
-            except watch.AnotherCluster as reason:
+            except AnotherCluster as reason:
                 log.warning("%s: %s; it is recorded as another cluster", state.resource, reason)
 
     def _cluster(self, state: health.Watch) -> str | None:
@@ -159,7 +160,7 @@ class Watches:
             except (apiserver.Refused, apiserver.Unreachable) as failure:
                 wait_s = backoff.delay_s(asked_s=failure.retry_after_s if isinstance(failure, apiserver.Refused) else 0.0)
                 problem = str(apiserver.explain(failure))
-                state.failed(watch.reason_of(failure), problem)
+                state.failed(reason_of(failure), problem)
                 log.warning("%s: %s; trying again in %.0f s", state.resource, problem, wait_s)
             state.loop.turn(wait_s)
             self._clock.wait(wait_s)
@@ -168,7 +169,7 @@ class Watches:
     def _verify(self, cluster: str) -> None:
         found = self._api.cluster_uid()
         if found != cluster:
-            raise watch.AnotherCluster(f"the cluster at {self._api.host} is {found} now, and was {cluster}")
+            raise AnotherCluster(f"the cluster at {self._api.host} is {found} now, and was {cluster}")
 
     def _start(self, cluster: str, resource: str) -> watch.Start:
         """Where the watch of a resource stood when it was last written."""

@@ -12,7 +12,7 @@ import yaml
 from conftest import Kube9, make_event
 
 import kube9 as library
-from kube9 import account, coverage, errors, migrations, stretches, times, upsert
+from kube9 import coverage, coverage_text, errors, migrations, stretches, times, upsert
 from kube9.model import Batch, Proof
 
 SEVERITIES = ["info", "warning", "error", "critical"]
@@ -641,20 +641,20 @@ def test_an_import_tells_of_the_time_of_its_file(kube9: Kube9):
     (86_280, "23h58m"), (86_399, "24h"), (86_400, "24h"), (172_799, "2d"), (180_000, "2d2h"), (604_800, "7d"),
 ])  # fmt: skip
 def test_a_duration_is_told_in_two_units(seconds: int, said: str):
-    assert account.duration(seconds * 1000) == said
+    assert coverage_text.duration(seconds * 1000) == said
 
 
 @pytest.mark.scenario("COV-02")
 def test_gaps_are_told_with_what_a_person_needs(database: sqlite3.Connection):
     insert(database, [stretch("02:00", "03:00", "before_first_recording")])
-    assert account.line(found(database, at("00:00"))) == (
+    assert coverage_text.line(found(database, at("00:00"))) == (
         "covered 1h of 12h; gaps until 02:00 UTC (before the first recording), since 03:00 UTC (kube9 was not running)"
     )
-    assert account.line(found(database, "2026-02-25T00:00:00.000Z", at("02:30"))) == (
+    assert coverage_text.line(found(database, "2026-02-25T00:00:00.000Z", at("02:30"))) == (
         "covered 30m of 4d3h; gap until 2026-03-01 02:00 UTC (before the first recording)"
     )
     evict(database, "older_than_retention", at("02:10"), "info", "warning")
-    assert account.line(found(database, at("02:00"), at("02:30"))) == (
+    assert coverage_text.line(found(database, at("02:00"), at("02:30"))) == (
         "covered 30m of 30m; gap until 02:10 UTC (info, warning: older than what is kept)"
     )
 
@@ -665,7 +665,7 @@ def test_of_many_gaps_those_that_lack_something_are_told(database: sqlite3.Conne
     for hour in range(3, 9):
         lost = None if hour == 4 else f"{hour - 1:02}:00"
         insert(database, [stretch(f"{hour:02}:30", f"{hour + 1:02}:00", "not_running", lost)])
-    assert account.line(found(database, at("01:00"), at("09:00"))) == (
+    assert coverage_text.line(found(database, at("01:00"), at("09:00"))) == (
         "covered 4h of 8h; gaps 04:00–04:30 UTC (kube9 was not running), 07:00–07:30 UTC (kube9 was not running, recovered), "
         "08:00–08:30 UTC (kube9 was not running, recovered); and 3 more"
     )
@@ -686,9 +686,9 @@ def test_short_gaps_have_seconds_and_long_windows_dates(database: sqlite3.Connec
     insert(database, [stretch("01:00", "02:00", "before_first_recording")])
     insert(database, [("events", f"{DAY}02:00:40.000Z", "2026-03-03T00:00:00.000Z", "not_running", at("02:00"))])
     short = "02:00:00–02:00:40 UTC (kube9 was not running, recovered)"
-    day = account.line(found(database, at("01:00"), "2026-03-02T00:00:00.000Z", now="2026-03-03T00:00:00.000Z"))
+    day = coverage_text.line(found(database, at("01:00"), "2026-03-02T00:00:00.000Z", now="2026-03-03T00:00:00.000Z"))
     assert day == f"covered 22h59m of 23h; gap {short}"
-    days = account.line(found(database, at("01:00"), "2026-03-03T00:00:00.000Z", now="2026-03-03T00:00:00.000Z"))
+    days = coverage_text.line(found(database, at("01:00"), "2026-03-03T00:00:00.000Z", now="2026-03-03T00:00:00.000Z"))
     assert days == f"covered 46h59m of 47h; gap 2026-03-01 {short}"
 
 
@@ -696,7 +696,7 @@ def test_less_than_all_never_reads_as_all(database: sqlite3.Connection):
     insert(database, [stretch("00:00", "01:00", "before_first_recording")])
     insert(database, [("events", f"{DAY}01:00:00.001Z", at("12:00"), "not_running", None)])
     read = found(database, at("00:00"))
-    assert account.percent(read) == "99.99%"
+    assert coverage_text.percent(read) == "99.99%"
     with pytest.raises(errors.FailedPrecondition):
         coverage.demand(read, 100)
     coverage.demand(read, 99.99)

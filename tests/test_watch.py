@@ -15,8 +15,9 @@ from watching import Watching
 from kube9 import apiserver, health, times
 from kube9.apiserver import ApiServer, Broken, Refused, Unreachable
 from kube9.clock import Clock
+from kube9.failures import AnotherCluster
 from kube9.vocabulary import CAUSES
-from kube9.watch import AnotherCluster, Start
+from kube9.watch import Start
 
 HOUR_MS = 3_600_000
 ALWAYS = 100_000  # more often than any test asks

@@ -5,17 +5,10 @@ import logging
 from typing import Any, NamedTuple
 
 from kube9.apiserver import Broken, Refused
+from kube9.failures import Expired
 from kube9.wire import Wire
 
 log = logging.getLogger("kube9.watch")
-
-
-class Expired(Exception):
-    """A version cannot be watched from: what happened since is only to be had by a list."""
-
-    def __init__(self, problem: str, reason: str = "expired") -> None:
-        super().__init__(problem)
-        self.reason = reason  # one of health.REASONS
 
 
 class Changes(NamedTuple):
