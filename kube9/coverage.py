@@ -288,15 +288,8 @@ def _evicted(begin: str, end: str, evicted: list[tuple[str, str, str]], severiti
     return [gap for gap in gone.values() if gap.begin < gap.end]
 
 
-_DAYS: dict[str, int] = {}
-
-
 def _ms(at: str) -> int:
-    """As `times.parse`, in a fifth of the time, because the times of a database have one form."""
     try:
-        day = _DAYS.get(at[:10])
-        if day is None:
-            day = _DAYS[at[:10]] = times.parse(at[:10], 0)
-        return day + (int(at[11:13]) * 60 + int(at[14:16])) * 60_000 + int(at[17:19] + at[20:23])
+        return times.ms(at)
     except ValueError:
         raise errors.DataLoss("the database is damaged", f'"{at}" in the table coverage is no time') from None

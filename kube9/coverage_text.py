@@ -57,7 +57,7 @@ def _chosen(found: "Coverage", most: int) -> "tuple[list[list[Gap]], str]":
     What is missing comes before what was recovered, and events before what other resources missed.
     """
     groups = _alike(found.gaps)
-    ranked = sorted(groups, key=lambda same: (same[0].recovered, _is_other(same[0]), -_ms(same[-1].end)))
+    ranked = sorted(groups, key=lambda same: (same[0].recovered, _is_other(same[0]), -times.ms(same[-1].end)))
     chosen, left = ranked[:most], len(ranked) - most
     more = f"{left}{' and older ones' if found.more_gaps else ''}" if left > 0 else "older ones" if found.more_gaps else ""
     return [same for same in groups if same in chosen], more
@@ -123,8 +123,4 @@ def _length_ms(window: "Coverage") -> int:
 
 
 def _apart_ms(one: str, other: str) -> int:
-    return abs(_ms(one) - _ms(other))
-
-
-def _ms(at: str) -> int:
-    return times.parse(at, 0)
+    return abs(times.ms(one) - times.ms(other))

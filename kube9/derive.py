@@ -5,9 +5,10 @@ time of reading; what is gone has the span from when its end was asked for to wh
 """
 
 from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 from kube9.derive_pods import derive_pod
-from kube9.model import Event
 from kube9.object_change import Change, Derived, State, make_event
 
 
@@ -20,61 +21,46 @@ def _keep(change: Change) -> Derived:
     return Derived([], change.after or {})
 
 
-def _derive_node(change: Change) -> Derived:
-    before, after = change.before or {}, change.after or {}
-    events = []
+class _Life(NamedTuple):
+    """How the beginning and the end of an object are told."""
+
+    kind: str
+    made: tuple[str, str]  # title and reason
+    gone: tuple[str, str]
+    facts: tuple[str, ...] = ()  # of the object, told with both
+
+
+NODE = _Life(
+    "Node", ("Node added to cluster", "NodeAdded"), ("Node removed from cluster", "NodeRemoved"), ("cpu", "memory", "zone")
+)
+NAMESPACE = _Life("Namespace", ("Namespace created", "NamespaceCreated"), ("Namespace deleted", "NamespaceDeleted"))
+
+
+def _derive_life(life: _Life, change: Change) -> Derived:
+    state = change.after or change.before or {}
     if change.made:
-        events.append(_made(change, "Node", "Node added to cluster", "NodeAdded", _hardware(after)))
+        (title, reason), severity, what = life.made, "info", "is new"
+        created_at, last_seen_at = state.get("made"), ""
     elif change.after is None:
-        events.append(_gone(change, "Node", "Node removed from cluster", "NodeRemoved", _hardware(before)))
-    return Derived(events, after)
-
-
-def _hardware(state: State) -> State:
-    return {fact: state.get(fact) for fact in ("cpu", "memory", "zone")}
-
-
-def _derive_namespace(change: Change) -> Derived:
-    events = []
-    if change.made:
-        events.append(_made(change, "Namespace", "Namespace created", "NamespaceCreated", {}))
-    elif change.after is None:
-        events.append(_gone(change, "Namespace", "Namespace deleted", "NamespaceDeleted", {}))
-    return Derived(events, change.after or {})
-
-
-def _made(change: Change, kind: str, title: str, reason: str, metadata: State) -> Event:
-    return make_event(
-        change,
-        kind,
-        key=f"{reason}:{change.uid}",
-        severity="info",
-        title=title,
-        description=_described(kind, change.name, "is new", metadata),
-        reason=reason,
-        metadata=metadata,
-        created_at=(change.after or {}).get("made"),
-    )
-
-
-def _gone(change: Change, kind: str, title: str, reason: str, metadata: State) -> Event:
-    return make_event(
-        change,
-        kind,
-        key=f"{reason}:{change.uid}",
-        severity="warning",
-        title=title,
-        description=_described(kind, change.name, "is gone", metadata),
-        reason=reason,
-        metadata=metadata,
-        created_at=(change.before or {}).get("ending"),
-        last_seen_at=change.at,
-    )
-
-
-def _described(kind: str, name: str, what: str, facts: State) -> str:
+        (title, reason), severity, what = life.gone, "warning", "is gone"
+        created_at, last_seen_at = state.get("ending"), change.at
+    else:
+        return _keep(change)
+    facts = {fact: state.get(fact) for fact in life.facts}
     told = ", ".join(f"{fact} {value}" for fact, value in facts.items() if value is not None)
-    return f"{kind} {name} {what}" + (f": {told}" if told else "")
+    event = make_event(
+        change,
+        life.kind,
+        key=f"{reason}:{change.uid}",
+        severity=severity,
+        title=title,
+        description=f"{life.kind} {change.name} {what}" + (f": {told}" if told else ""),
+        reason=reason,
+        metadata=facts,
+        created_at=created_at,
+        last_seen_at=last_seen_at,
+    )
+    return Derived([event], change.after or {})
 
 
 def _derive_deployment(change: Change) -> Derived:
@@ -128,8 +114,8 @@ def _derive_autoscaler(change: Change) -> Derived:
 
 
 DERIVED: dict[str, Callable[[Change], Derived]] = {
-    "nodes": _derive_node,
-    "namespaces": _derive_namespace,
+    "nodes": partial(_derive_life, NODE),
+    "namespaces": partial(_derive_life, NAMESPACE),
     "deployments": _derive_deployment,
     "horizontalpodautoscalers": _derive_autoscaler,
     "pods": derive_pod,

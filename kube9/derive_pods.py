@@ -100,15 +100,12 @@ def _crashes(change: Change, container: str, facts: State, recorded: State) -> l
 def _is_over(loop: State, facts: State, at: str) -> bool:
     if facts["restarts"] < loop["restarts"]:
         return True  # the count began anew
-    if facts.get("running") and _ms(at) - _ms(facts["running"]) >= STABLE_MS:
+    if facts.get("running") and times.ms(at) - times.ms(facts["running"]) >= STABLE_MS:
         return True
     later = [end for end in facts["ends"] if end["finished"] and end["finished"] > loop["crashed"]]
-    if any(end["started"] and _ms(end["finished"]) - _ms(end["started"]) >= STABLE_MS for end in later):
+    if any(end["started"] and times.ms(end["finished"]) - times.ms(end["started"]) >= STABLE_MS for end in later):
         return True
     # What nobody saw: so few restarts in so long a time that one of the runs between them must have been a long one.
     restarts = max(facts["restarts"] - loop["restarts"], 1)
-    return bool(later) and _ms(later[-1]["finished"]) - _ms(loop["crashed"]) > restarts * (STABLE_MS + LONGEST_BACK_OFF_MS)
-
-
-def _ms(time: str) -> int:
-    return times.parse(time, 0)
+    longest_ms = restarts * (STABLE_MS + LONGEST_BACK_OFF_MS)
+    return bool(later) and times.ms(later[-1]["finished"]) - times.ms(loop["crashed"]) > longest_ms

@@ -89,7 +89,7 @@ def fall(known: State, service: Service, at: str) -> tuple[State, Event | None]:
         service: its namespace and name.
         at: ISO 8601.
     """
-    now, number = times.parse(at, 0), max(known["ready"].values(), default=0)
+    now, number = times.ms(at), max(known["ready"].values(), default=0)
     before = [(until, held) for until, held in known["before"] if until > now - RECENT_MS and held > number]
     if known["settled"] > number:
         before.append((now, known["settled"]))

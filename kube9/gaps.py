@@ -55,7 +55,7 @@ class Stretch:
         self.proven_at, self._cause, self._lost_at = at, None, None
         if cause is None and not listed:
             return None, None
-        kept_from = times.iso(_ms(at) - self._ttl_ms)
+        kept_from = times.iso(times.ms(at) - self._ttl_ms)
         if cause is None:
             # A list without an outage: the version had expired. What the server dropped in the meantime was not seen.
             missed = before is not None and before < kept_from
@@ -69,9 +69,5 @@ class Stretch:
         return cause, max(before, kept_from) if before else kept_from
 
 
-def _ms(at: str) -> int:
-    return times.parse(at, 0)
-
-
 def _between_ms(start: str, end: str) -> int:
-    return _ms(end) - _ms(start)
+    return times.ms(end) - times.ms(start)

@@ -166,7 +166,7 @@ def stuck(loops: Iterable[Loop]) -> list[str]:
 
 def age_s(at: str | None, now_ms: int) -> float | None:
     """How many seconds ago a time was, at least 0; None for None."""
-    return None if at is None else max(0.0, (now_ms - times.parse(at, now_ms)) / 1000)
+    return None if at is None else max(0.0, (now_ms - times.ms(at)) / 1000)
 
 
 def _is_young(at: str | None, limit_s: float, now_ms: int) -> bool:

@@ -90,7 +90,7 @@ class _Recorder(Collector):
 
     def _database(self, facts: Facts, now_ms: int) -> Iterator[Metric]:
         counts, database = self._counts, facts.database
-        committed_ms = times.parse(database.last_commit_at, now_ms) if database.last_commit_at else 0
+        committed_ms = times.ms(database.last_commit_at) if database.last_commit_at else 0
         yield _gauge(
             "kube9_database_health", "1 while the database is readable and takes writes.", health.is_well(database, now_ms)
         )

@@ -98,7 +98,7 @@ class _Table:
         self._resource = (cluster_id, objects.resource)
         self._counter = f"list:{cluster_id}:{objects.resource}"
         self._known: _Known | None = None  # as it was found last
-        self.list_id = times.parse(objects.at, 0) if objects.listed or objects.whole else 0
+        self.list_id = times.ms(objects.at) if objects.listed or objects.whole else 0
         self.grounded = self._execute(LISTED, (self._counter,)).fetchone() is not None
 
     def seen(self) -> Iterator[Seen]:

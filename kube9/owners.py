@@ -77,7 +77,7 @@ def complete(connection: sqlite3.Connection, cluster_id: int, resource: str, cha
         owner = (change.after or {}).get("owner")
         if owner is None or owner == (change.before or {}).get("owner"):
             continue
-        since = times.iso(times.parse(change.at, 0) - RECENT_MS)
+        since = times.iso(times.ms(change.at) - RECENT_MS)
         rows = connection.execute(WITHOUT, (kind, change.namespace, change.name, since, cluster_id)).fetchall()
         if kind != "Pod":
             rows += connection.execute(OWNED, (kind, change.name, since, change.namespace, cluster_id)).fetchall()

@@ -185,3 +185,17 @@ def test_a_date_alone_is_midnight_in_utc():
 
 def test_what_is_finer_than_a_millisecond_is_cut_off():
     assert times.iso(times.parse("2025-12-01T10:30:00.123999Z", NOW)) == "2025-12-01T10:30:00.123Z"
+
+
+@often
+@given(MOMENTS)
+def test_a_time_that_is_kept_is_read_back(ms: int):
+    assert times.ms(times.iso(ms)) == ms
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2025-12-02", "2025-12-02T10:30:45Z", "2025-13-02T10:30:45.123Z", "2025-12-02T1x:30:45.123Z"]
+)
+def test_a_time_of_another_form_is_not_taken_for_one_that_is_kept(text: str):
+    with pytest.raises(ValueError, match=r"."):
+        times.ms(text)
