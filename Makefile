@@ -4,6 +4,13 @@ BIN = .venv/bin
 DEMO = .demo/kube9.db
 CLUSTER = $(BIN)/python tests/cluster/cluster.py
 
+# What is written from queries.yaml and rules.yaml and kept in the tree.
+GENERATED = kube9/__init__.pyi docs/commands.md docs/reasons.md
+written = env -u KUBE9_QUERIES -u KUBE9_RULES $(BIN)/kube9 $(command-of-$(notdir $(1)))
+command-of-__init__.pyi = spec export stubs
+command-of-commands.md = spec export markdown
+command-of-reasons.md = rules show --format markdown
+
 .PHONY: demo test test-cluster test-all check format generate bench lock clean
 
 demo: .venv/ready
@@ -36,16 +43,14 @@ check: .venv/ready
 	$(BIN)/lint-imports
 	$(BIN)/kube9 spec check
 	$(BIN)/kube9 rules check
+	@$(foreach file,$(GENERATED),$(call written,$(file)) | cmp -s - $(file) || { echo "$(file) is stale: make generate"; exit 1; };)
 
 format: .venv/ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# What is written from queries.yaml and rules.yaml and kept in the tree; tests say when it is stale.
 generate: .venv/ready
-	env -u KUBE9_QUERIES $(BIN)/kube9 spec export stubs > .stubs && mv .stubs kube9/__init__.pyi
-	env -u KUBE9_QUERIES $(BIN)/kube9 spec export markdown > .page && mv .page docs/commands.md
-	env -u KUBE9_RULES $(BIN)/kube9 rules show --format markdown > .page && mv .page docs/reasons.md
+	@set -e; $(foreach file,$(GENERATED),$(call written,$(file)) > .page; mv .page $(file);)
 
 bench: .venv/ready
 	$(BIN)/python bench/start_up.py
