@@ -676,7 +676,7 @@ def test_what_several_resources_missed_together_is_told_once(database: sqlite3.C
     insert(database, [stretch("02:00", "12:00", "before_first_recording", "01:00")])
     for second, name in enumerate(("deployments", "jobs", "nodes", "pods"), start=1):
         insert(database, [(name, f"{DAY}02:00:{second:02}.000Z", NOON, "before_first_recording", None)])
-    assert account.line(found(database, at("00:00"))) == (
+    assert coverage_text.line(found(database, at("00:00"))) == (
         "covered 10h of 12h; gaps until 01:00 UTC (before the first recording), 01:00–02:00 UTC (before the first recording, "
         "recovered), until 02:00 UTC (deployments, jobs and 2 more: before the first recording)"
     )
