@@ -23,7 +23,7 @@ from fast_recorder import SETTINGS
 from faulty_server import FAULTS, FaultyServer, count_of
 
 from kube9 import migrations, times
-from kube9.model import CAUSES
+from kube9.vocabulary import CAUSES
 
 COUNT = int(os.environ.get("KUBE9_FAULTS", "100"))
 SEEDS = range(int(os.environ.get("KUBE9_SEEDS", "2")))
