@@ -5,13 +5,12 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from kube9 import change_seq
+from kube9 import change_seq, known_objects
 from kube9.model import Event
 from kube9.object_change import Change, State
 
 KIND, RESOURCE = "PersistentVolumeClaim", "persistentvolumeclaims"
 REASONS = ("FailedBinding", "ProvisioningFailed", "VolumeMismatch")
-FIND = "SELECT state FROM watched_objects WHERE cluster_id = ? AND resource = ? AND namespace = ? AND name = ?"
 ROWS = """
 SELECT id, metadata
 FROM events
@@ -30,8 +29,8 @@ def describe(connection: sqlite3.Connection, cluster_id: int | None, events: Seq
 def _described(connection: sqlite3.Connection, cluster_id: int, event: Event) -> Event:
     if event.object_kind != KIND or event.reason not in REASONS:
         return event
-    found = connection.execute(FIND, (cluster_id, RESOURCE, event.object_namespace, event.object_name)).fetchone()
-    return event._replace(metadata=_wanted(json.loads(found[0])) | event.metadata) if found else event
+    claim = known_objects.find(connection, (cluster_id, RESOURCE, event.object_namespace, event.object_name))
+    return event._replace(metadata=_wanted(claim.state) | event.metadata) if claim else event
 
 
 def complete(connection: sqlite3.Connection, cluster_id: int, resource: str, changes: Sequence[Change]) -> None:

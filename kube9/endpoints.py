@@ -9,11 +9,11 @@ One row stands for a fall until the number is back where it was. A further fall 
 lower level that level is the usual one.
 """
 
-import json
 import sqlite3
 from collections.abc import Iterable
 
-from kube9 import times
+from kube9 import known_objects, times
+from kube9.known_objects import Key, Known
 from kube9.model import Event, Objects
 from kube9.object_change import Change, State, make_event
 
@@ -23,19 +23,12 @@ SLICES = "endpointslices"
 SERVICES = "services with endpoints"  # no resource of the API has a name like this
 RECENT_MS = 60_000
 USUAL_MS = 3_600_000
-FIND = "SELECT state FROM watched_objects WHERE cluster_id = ? AND resource = ? AND namespace = ? AND name = ?"
 UNSETTLED = """
 SELECT namespace, name
 FROM watched_objects
 WHERE cluster_id = ? AND resource = ? AND json_extract(state, '$.unsettled')
 """
-KEEP = """
-INSERT INTO watched_objects (cluster_id, resource, namespace, name, uid, state, list_id)
-VALUES (?, ?, ?, ?, '', ?, 0)
-ON CONFLICT (cluster_id, resource, namespace, name) DO UPDATE SET state = excluded.state
-"""
 NOTHING: State = {"slices": 0, "ready": {}, "settled": 0, "before": []}
-FORGET = "DELETE FROM watched_objects WHERE cluster_id = ? AND resource = ? AND namespace = ? AND name = ?"
 
 
 def follow(connection: sqlite3.Connection, cluster_id: int, changes: Iterable[Change], objects: Objects) -> list[Event]:
@@ -55,9 +48,8 @@ def _add_up(connection: sqlite3.Connection, cluster_id: int, change: Change) -> 
     for slice_, sign in ((change.before or {}, -1), (change.after or {}, 1)):
         if "service" in slice_ and change.before != change.after:
             key = (cluster_id, SERVICES, change.namespace, slice_["service"])
-            found = connection.execute(FIND, key).fetchone()
-            known = json.loads(found[0]) if found else NOTHING
-            connection.execute(KEEP, (*key, json.dumps(_added(known, slice_, sign))))
+            found = known_objects.find(connection, key)
+            _keep(connection, key, _added(found.state if found else NOTHING, slice_, sign))
             services.append((change.namespace, slice_["service"]))
     return services
 
@@ -70,14 +62,18 @@ def _added(known: State, slice_: State, sign: int) -> State:
 
 def _settle(connection: sqlite3.Connection, cluster_id: int, service: Service, at: str) -> Event | None:
     key = (cluster_id, SERVICES, *service)
-    known = json.loads(connection.execute(FIND, key).fetchone()[0])
-    if known["slices"] <= 0:
+    found = known_objects.find(connection, key)
+    if found is None or found.state["slices"] <= 0:
         # Its controller keeps a slice for a service without endpoints: without any, the service itself is gone.
-        connection.execute(FORGET, key)
+        known_objects.forget(connection, key)
         return None
-    kept, event = fall(known, service, at)
-    connection.execute(KEEP, (*key, json.dumps(kept)))
+    kept, event = fall(found.state, service, at)
+    _keep(connection, key, kept)
     return event
+
+
+def _keep(connection: sqlite3.Connection, key: Key, state: State) -> None:
+    known_objects.keep(connection, key, Known("", state, 0))
 
 
 def fall(known: State, service: Service, at: str) -> tuple[State, Event | None]:

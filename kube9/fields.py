@@ -6,7 +6,7 @@ from typing import Any
 from kube9 import times
 from kube9.model import cut
 
-NAME_LENGTH = 253
+NAME_LENGTH = 253  # https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
 NO_TIME = "0001-01-01"  # what Go writes for a time that was never set
 
 

@@ -12,29 +12,19 @@ Lines of a watch may be older than what a list that broke off has told already; 
 list tells is taken as it is, because versions go back when etcd is restored.
 """
 
-import json
 import sqlite3
 from collections.abc import Iterator
-from typing import NamedTuple
 
-from kube9 import claims, endpoints, owners, times
+from kube9 import claims, endpoints, known_objects, owners, times
 from kube9.derive import derive
+from kube9.known_objects import Known
 from kube9.model import Event, Objects, Seen
 from kube9.object_change import Change, State
 
-FIND = "SELECT uid, state FROM watched_objects WHERE cluster_id = ? AND resource = ? AND namespace = ? AND name = ?"
-KEEP = """
-INSERT INTO watched_objects (cluster_id, resource, namespace, name, uid, state, list_id)
-VALUES (?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (cluster_id, resource, namespace, name) DO UPDATE
-SET uid = excluded.uid, state = excluded.state, list_id = excluded.list_id
-"""
 NAMED = "UPDATE watched_objects SET list_id = ? WHERE cluster_id = ? AND resource = ? AND namespace = ? AND name = ?"
-FORGET = "DELETE FROM watched_objects WHERE cluster_id = ? AND resource = ? AND namespace = ? AND name = ?"
 NOT_NAMED = "SELECT namespace, name, uid FROM watched_objects WHERE cluster_id = ? AND resource = ? AND list_id <> ?"
 LISTED = "SELECT 1 FROM counters WHERE name = ?"
 LIST = "INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-_encoded = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def apply(connection: sqlite3.Connection, cluster_id: int, objects: Objects) -> list[Event]:
@@ -62,15 +52,7 @@ def apply(connection: sqlite3.Connection, cluster_id: int, objects: Objects) -> 
     return events
 
 
-class _Known(NamedTuple):
-    """A row of what is known."""
-
-    uid: str
-    state: State
-    version: int
-
-
-def _compare(known: _Known | None, seen: Seen, at: str, *, listed: bool, grounded: bool) -> list[Change]:
+def _compare(known: Known | None, seen: Seen, at: str, *, listed: bool, grounded: bool) -> list[Change]:
     """What became of an object; `grounded` when all that there was is known, so that what is not known is new."""
     same = known is not None and known.uid == seen.uid
     if seen.state is None:
@@ -86,7 +68,7 @@ def _compare(known: _Known | None, seen: Seen, at: str, *, listed: bool, grounde
     return [*former, Change(seen.namespace, seen.name, seen.uid, None, after, version, at, made=grounded or bool(former))]
 
 
-def _end(known: _Known, seen: Seen, at: str) -> Change:
+def _end(known: Known, seen: Seen, at: str) -> Change:
     return Change(seen.namespace, seen.name, known.uid, known.state, None, 0, at)
 
 
@@ -94,10 +76,10 @@ class _Table:
     """The rows of one resource, on the way of one page or of lines of a watch."""
 
     def __init__(self, connection: sqlite3.Connection, cluster_id: int, objects: Objects) -> None:
-        self._execute, self._objects = connection.execute, objects
+        self._connection, self._execute, self._objects = connection, connection.execute, objects
         self._resource = (cluster_id, objects.resource)
         self._counter = f"list:{cluster_id}:{objects.resource}"
-        self._known: _Known | None = None  # as it was found last
+        self._known: Known | None = None  # as it was found last
         self.list_id = times.ms(objects.at) if objects.listed or objects.whole else 0
         self.grounded = self._execute(LISTED, (self._counter,)).fetchone() is not None
 
@@ -108,26 +90,21 @@ class _Table:
             for namespace, name, uid in self._execute(NOT_NAMED, (*self._resource, self.list_id)).fetchall():
                 yield Seen(namespace, name, uid, None)
 
-    def find(self, seen: Seen) -> _Known | None:
+    def find(self, seen: Seen) -> Known | None:
         """What is known of the object of this name."""
-        self._known = None
-        row = self._execute(FIND, (*self._resource, seen.namespace, seen.name)).fetchone()
-        if row:
-            state = json.loads(row[1])
-            self._known = _Known(row[0], state, state.pop("version", 0))
+        self._known = known_objects.find(self._connection, (*self._resource, seen.namespace, seen.name))
         return self._known
 
     def keep(self, change: Change, kept: State) -> None:
         """Write what is to be known of the object that was found last; only what differs."""
         key, known = (*self._resource, change.namespace, change.name), self._known
         if change.after is None:
-            self._execute(FORGET, key)
+            known_objects.forget(self._connection, key)
         elif change.before == kept and known and not (self.list_id and change.version < known.version):
             if self.list_id:
                 self._execute(NAMED, (self.list_id, *key))
         else:
-            state = _encoded(kept | {"version": change.version})
-            self._execute(KEEP, (*key, change.uid, state, self.list_id))
+            known_objects.keep(self._connection, key, Known(change.uid, kept, change.version), self.list_id)
 
     def note_list(self) -> None:
         """A list was read to its end."""

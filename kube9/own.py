@@ -13,12 +13,12 @@ from typing import Any
 import msgspec
 
 from kube9 import bind, errors, plan, redact, times
+from kube9.fields import NAME_LENGTH
 from kube9.metadata import fit
 from kube9.model import DESCRIPTION_LENGTH, HASHES, TITLE_LENGTH, Event, cut, own_id
 from kube9.vocabulary import OWN_EVENT_TYPES, SEVERITIES
 
 MOST_BYTES = 1024 * 1024  # of metadata, before it is cut to fit
-NAME_LENGTH = 253  # https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
 LOOKED_AT = 16 * 1024  # characters of a text that are looked at: far more than is kept
 STEP_MS = 60_000  # a clock that steps back further than this was wrong before
 SEVERITY_OF_HEALTH = {"healthy": "info", "degraded": "warning", "unhealthy": "error"}
