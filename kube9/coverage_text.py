@@ -30,13 +30,13 @@ def line(found: "Coverage") -> str:
     gaps, more = _chosen(found, MOST)
     if gaps:
         said += f"; gap{'s' * (len(gaps) > 1)} {', '.join(_gap(same, found) for same in gaps)}"
-    return f"{said}; and {more} more" if more else said
+    return f"{said}; {more}" if more else said
 
 
 def gap_lines(found: "Coverage") -> str:
     """The gaps that count, each in a line, and how many there are besides."""
     gaps, more = _chosen(found, MOST_LINES)
-    return "\n".join([*(f"gap {_gap(same, found)}" for same in gaps), *([f"and {more} more"] if more else [])])
+    return "\n".join([*(f"gap {_gap(same, found)}" for same in gaps), *([more] if more else [])])
 
 
 def percent(found: "Coverage") -> str:
@@ -59,7 +59,7 @@ def _chosen(found: "Coverage", most: int) -> "tuple[list[list[Gap]], str]":
     groups = _alike(found.gaps)
     ranked = sorted(groups, key=lambda same: (same[0].recovered, _is_other(same[0]), -times.ms(same[-1].end)))
     chosen, left = ranked[:most], len(ranked) - most
-    more = f"{left}{' and older ones' if found.more_gaps else ''}" if left > 0 else "older ones" if found.more_gaps else ""
+    more = "".join([f"and {left} more" if left > 0 else "", " and older ones" if found.more_gaps else ""]).strip()
     return [same for same in groups if same in chosen], more
 
 

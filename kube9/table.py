@@ -4,6 +4,7 @@ Text of an event comes from whoever made it. Control characters and terminal esc
 reach the terminal.
 """
 
+import json
 import os
 import sys
 import unicodedata
@@ -88,7 +89,7 @@ class Tables:
             elif not self.widths and sys.stderr is not None and sys.stderr.isatty():
                 render.say(f"No {rows_are} yet; what arrives follows, Ctrl-C ends")
             return True
-        table = self._rows(rows) if answer.query["paged"] else _fields(rows[0], self.fields)
+        table = self._rows(rows) if answer.query["paged"] else self._fields(rows[0])
         with self.console.capture() as captured:
             self.console.print(table)
         going_on = render.write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
@@ -127,6 +128,15 @@ class Tables:
         for index in range(len(rows)):
             texts = (columns[header][index] for header in self.widths)
             table.add_row(*(_coloured(text) for text in texts))
+        return table
+
+    def _fields(self, row: Row) -> Table:
+        table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), show_header=False)
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        for name in self.fields or row:
+            text = _told(row[name], self.message["fields"][name]["type"])
+            table.add_row(name.replace("_", " ").upper(), _coloured(text, safe(text, keep_lines=True)))
         return table
 
     def _fit(self, natural: dict[str, int]) -> dict[str, int]:
@@ -173,16 +183,6 @@ def fit(widths: dict[str, int], flexible: list[str], narrow: list[str], width: i
     return widths
 
 
-def _fields(row: Row, fields: list[str] | None) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for name in fields or row:
-        text = _text(row[name])
-        table.add_row(name.replace("_", " ").upper(), _coloured(text, safe(text, keep_lines=True)))
-    return table
-
-
 def _cells(form: str, fields: list[str], rows: list[Row], with_namespace: bool) -> list[str]:
     """A column's cells, from the fields of its form, which is the type of a field that stands as it is."""
     now, found = times.now_ms(), [[row[field] for field in fields] for row in rows]
@@ -196,8 +196,40 @@ def _cells(form: str, fields: list[str], rows: list[Row], with_namespace: bool) 
         most = max((value or 0 for (value,) in found), default=0)
         return [BAR * round(BAR_LENGTH * (value or 0) / most) if most else "" for (value,) in found]
     if form == "boolean":
-        return ["" if value is None else "yes" if value else "no" for (value,) in found]
+        return ["" if value is None else _yes_or_no(value) for (value,) in found]
     return [_text(value) for (value,) in found]
+
+
+def _told(value: Any, type_name: str) -> str:
+    """A field that has a line to itself, or more: what is JSON has one for each of its parts."""
+    if type_name == "boolean" and value is not None:
+        return _yes_or_no(value)
+    if type_name not in ("json", "array") or not isinstance(value, str):
+        return _text(value)
+    try:
+        parts = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    if isinstance(parts, dict):
+        return "\n".join(f"{key}: {_part(part)}" for key, part in parts.items() if not _is_nothing(part))
+    return "\n".join(map(_part, parts)) if isinstance(parts, list) else value
+
+
+def _part(value: Any) -> str:
+    """A part of JSON, in a line; what it does not know is left out."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_part(part)}" for key, part in value.items() if not _is_nothing(part))
+    if isinstance(value, list):
+        return ", ".join(map(_part, value))
+    return _yes_or_no(value) if isinstance(value, bool) else " ".join(_text(value).splitlines())
+
+
+def _is_nothing(value: Any) -> bool:
+    return value is None or value == {} or value == []
+
+
+def _yes_or_no(value: Any) -> str:
+    return "yes" if value else "no"
 
 
 def _coloured(text: str, shown: str | None = None) -> Text:

@@ -102,5 +102,8 @@ def test_a_database_that_nobody_records_into_is_unhealthy(recorded: Kube9) -> No
 
 def test_status_is_a_table_for_people(recorded: Kube9) -> None:
     beat(recorded, minutes_ago=1)
-    lines = recorded.query("status", "--format", "table").out.splitlines()
-    assert ["HEALTH", "healthy"] in [line.split() for line in lines]
+    lines = [line.split() for line in recorded.query("status", "--format", "table").out.splitlines()]
+    assert ["HEALTH", "healthy"] in lines
+    assert ["DATABASE", "READABLE", "yes"] in lines
+    assert ["PROBLEMS"] in lines
+    assert not [line for line in lines if "{" in " ".join(line)]
