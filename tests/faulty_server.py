@@ -129,6 +129,7 @@ class FaultyServer:
         self.retry_after_s = 2
         self._objects: dict[tuple[str, str], dict[str, Any]] = {}
         self._version, self._compacted, self._made = 100, 0, 0
+        self._dropped = 0  # version of the last line that was compacted away
         self._lines: list[tuple[int, bytes]] = []  # of the watch, each with its version
         self._pages: dict[str, tuple[int, list[dict[str, Any]]]] = {}  # what is left of lists, by token
         self._armed: list[str] = []
@@ -143,11 +144,11 @@ class FaultyServer:
 
     # The model.
 
-    def create(self, name: str, *, series: bool = False, **changes: Any) -> None:
-        """An event happens for the first time. With a `series` it counts its repeats there, as newer reporters do."""
+    def create(self, name: str, *, newer: bool = False, **changes: Any) -> None:
+        """An event happens for the first time. A `newer` reporter counts repeats in `series`."""
         now = self.clock.now()[:19] + "Z"
         counted = {"firstTimestamp": None, "lastTimestamp": None, "count": None, "eventTime": now[:19] + ".000000Z"}
-        if not series:
+        if not newer:
             counted = {"firstTimestamp": now, "lastTimestamp": now, "count": 1}
         event = make_event(name, NAMESPACE, **(counted | {"message": f"größer: {name}"} | changes))
         event["metadata"]["creationTimestamp"] = now
@@ -194,6 +195,7 @@ class FaultyServer:
         """What happened until now can no longer be watched from an older version."""
         with self._changed:
             self._compacted = self._version
+            self._dropped = max([self._dropped, *(version for version, _ in self._lines)])
             self._lines.clear()
             self._pages.clear()
 
@@ -207,7 +209,7 @@ class FaultyServer:
         with self._changed:
             self._version, self._objects = backup[0], deepcopy(backup[1])
             self._lines = [line for line in self._lines if line[0] <= self._version]
-            self._compacted = min(self._compacted, self._version)
+            self._compacted, self._dropped = min(self._compacted, self._version), min(self._dropped, self._version)
             self._pages.clear()
 
     # The faults.
@@ -443,12 +445,12 @@ class _Handler(BaseHTTPRequestHandler):
     def stream(self, position: int, until: float, opened: int, events: bool) -> None:
         """The body of a watch."""
         server = self.owner
-        if position < server._compacted and events:
-            self.chunk(line("ERROR", GONE))
-            self.end()
-            return
-        while not self.gone() and time.monotonic() < until:
+        expired = events and position < server._compacted
+        while not expired and not self.gone() and time.monotonic() < until:
             with server._changed:
+                expired = events and position < server._dropped  # before it was sent
+                if expired:
+                    break
                 lines = [text for version, text in server._lines if version > position] if events else []
                 fault = server.take("lines") if events else None
                 ended = events and server._endings > opened
@@ -467,6 +469,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.chunk(text)
             if ended:
                 break
+        if expired:
+            self.chunk(line("ERROR", GONE))
         self.end()
 
     def strike(self, kind: str, text: bytes, *, bookmark: int | None) -> bool:

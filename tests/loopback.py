@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from conftest import Kube9
@@ -58,20 +59,7 @@ class SmallApi:
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
         threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
-        self.kubeconfig = folder / "kubeconfig"
-        server = {"server": f"http://127.0.0.1:{self._http.server_port}"}
-        self.kubeconfig.write_text(
-            json.dumps(
-                {
-                    "apiVersion": "v1",
-                    "kind": "Config",
-                    "current-context": "small",
-                    "clusters": [{"name": "small", "cluster": server}],
-                    "users": [{"name": "small", "user": {"token": "t"}}],
-                    "contexts": [{"name": "small", "context": {"cluster": "small", "user": "small"}}],
-                }
-            )
-        )
+        self.kubeconfig = kubeconfig(folder, self._http.server_port)
 
     def close(self) -> None:
         self._stopped.set()
@@ -80,15 +68,15 @@ class SmallApi:
 
 
 class Serving:
-    """A `kube9 serve` in a process of its own, with its probes on a free port."""
+    """A `kube9 serve` in a process of its own, with its probes on a free port; `api` has its `kubeconfig`."""
 
-    def __init__(self, kube9: Kube9, api: SmallApi, *words: str) -> None:
+    def __init__(self, kube9: Kube9, api: Any, *words: str, **options: Any) -> None:
         self.port = free_port()
         self.log = kube9.db.parent / "serve.log"
         with self.log.open("w") as stderr:
             port = str(self.port)
             words = ("serve", "--kubeconfig", str(api.kubeconfig), "--health-port", port, *words)
-            self.process = kube9.start(*words, stderr=stderr)
+            self.process = kube9.start(*words, stderr=stderr, **options)
 
     def get(self, path: str) -> tuple[int, bytes]:
         return get(self.port, path)
@@ -120,6 +108,25 @@ class Serving:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+
+def kubeconfig(folder: Path, port: int) -> Path:
+    """A kubeconfig for the API server at a port of this machine."""
+    path = folder / "kubeconfig"
+    server = {"server": f"http://127.0.0.1:{port}"}
+    path.write_text(
+        json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "current-context": "small",
+                "clusters": [{"name": "small", "cluster": server}],
+                "users": [{"name": "small", "user": {"token": "t"}}],
+                "contexts": [{"name": "small", "context": {"cluster": "small", "user": "small"}}],
+            }
+        )
+    )
+    return path
 
 
 def get(port: int, path: str) -> tuple[int, bytes]:

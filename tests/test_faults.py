@@ -93,7 +93,7 @@ class Story:
         else:
             self._alive.append(f"event-{len(self.newest)}")
             self.newest[self._alive[-1]] = 1
-            server.create(self._alive[-1], series=chance.random() < 0.5)
+            server.create(self._alive[-1], newer=chance.random() < 0.5)
 
     def present(self) -> dict[str, tuple[str, int]]:
         """Uid and count of what the server holds, by name."""
