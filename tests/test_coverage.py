@@ -567,7 +567,11 @@ def test_a_walk_that_has_begun_is_not_torn_off(kube9: Kube9):
 
 def prove(connection: sqlite3.Connection, *proofs: Proof, cluster: str = "here") -> None:
     for proof in proofs:
-        upsert.write(connection, [Batch([], "watch", cluster, proof=proof)])
+        upsert.write(connection, [proving(proof, cluster)])
+
+
+def proving(proof: Proof, cluster: str = "here") -> Batch:
+    return Batch([], "watch", cluster, proof=proof)
 
 
 @pytest.fixture
@@ -580,15 +584,19 @@ def recorded(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 
 @pytest.mark.scenario("COV-01", "COV-05")
-def test_proofs_make_the_stretches_that_answers_tell_of(recorded: sqlite3.Connection):
-    prove(
-        recorded,
+@pytest.mark.parametrize("at_once", [False, True], ids=["each alone", "in one transaction"])
+def test_proofs_make_the_stretches_that_answers_tell_of(recorded: sqlite3.Connection, at_once: bool):
+    proofs = (
         Proof("events", at("08:00"), "before_first_recording", at("07:00")),
         Proof("events", at("08:30")),
         Proof("events", at("10:00")),
         Proof("events", at("12:00"), "not_running", at("11:00")),  # a list, which brought back an hour
         Proof("events", at("14:00")),
     )
+    if at_once:
+        upsert.write(recorded, [proving(proof) for proof in proofs])
+    else:
+        prove(recorded, *proofs)
     read = found(recorded, at("08:00"), at("14:00"), now=at("14:00"))
     assert gaps(read) == [("10:00", "11:00", "not_running", False), ("11:00", "12:00", "not_running", True)]
     assert (read.covered_seconds, read.complete) == (4 * 3600, False)
