@@ -4,15 +4,14 @@ import gc
 import itertools
 import os
 import shutil
-import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from cluster.api import Api, connect, wait_for
+from cluster.api import Api, connect
+from cluster.components import kill, start
 from watching import Watching
 
 from kube9 import apiserver
@@ -21,7 +20,6 @@ from kube9.watch import Start
 
 # Python's ssl forgets to close a socket whose other side was killed before the handshake.
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:unclosed <ssl:ResourceWarning")]
-CLUSTER = Path(__file__).parent / "cluster" / "cluster.py"
 numbers = itertools.count()
 
 
@@ -52,33 +50,6 @@ def watching(api: Api) -> Iterator[Callable[..., Watching]]:
 @pytest.fixture
 def namespace(api: Api) -> str:
     return api.make_namespace(f"watched-{next(numbers)}")
-
-
-def kill(*names: str) -> None:
-    """Kill components of the cluster."""
-    for name, pid in [line.split() for line in Path(os.environ["CLUSTER_PIDS"]).read_text().splitlines()]:
-        if name in names:
-            try:
-                os.kill(int(pid), signal.SIGKILL)
-            except ProcessLookupError:
-                pass  # it was killed before
-
-
-def start(*names: str) -> None:
-    """Start them again, and wait for the API server."""
-    for name in names:
-        subprocess.run([sys.executable, str(CLUSTER), "start", name], check=True)
-
-    def ready() -> bool:
-        try:
-            with closing(connect()) as asking:
-                asking.make_namespace("probe-of-the-tests")  # its admission plugins are ready later than its answers
-                asking.make_event("probe-of-the-tests", f"ready-{next(numbers)}")
-        except (OSError, RuntimeError):
-            return False
-        return True
-
-    wait_for("the API server takes events", ready)
 
 
 @pytest.mark.scenario("REC-28")

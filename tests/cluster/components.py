@@ -1,0 +1,56 @@
+"""The parts of the test cluster: killed, held, and started again."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from cluster.api import connect, wait_for
+
+CLUSTER = Path(__file__).parent / "cluster.py"
+numbers = itertools.count()
+
+
+def kill(*names: str) -> None:
+    """Kill components of the cluster."""
+    _signal(signal.SIGKILL, names)
+
+
+def start(*names: str, flags: tuple[str, ...] = ()) -> None:
+    """Start them again, with more flags from now on, and wait for the API server."""
+    for name in names:
+        subprocess.run([sys.executable, str(CLUSTER), "start", name, *flags], check=True)
+
+    def ready() -> bool:
+        try:
+            with closing(connect()) as asking:
+                asking.make_namespace("probe-of-the-tests")  # its admission plugins are ready later than its answers
+                asking.make_event("probe-of-the-tests", f"ready-{next(numbers)}")
+        except (OSError, RuntimeError):
+            return False
+        return True
+
+    wait_for("the API server takes events", ready)
+
+
+@contextmanager
+def held(*names: str) -> Iterator[None]:
+    """Components that hang: they take connections, because the kernel does, and answer nothing."""
+    _signal(signal.SIGSTOP, names)
+    try:
+        yield
+    finally:
+        _signal(signal.SIGCONT, names)
+
+
+def _signal(number: int, names: tuple[str, ...]) -> None:
+    for name, pid in [line.split() for line in Path(os.environ["CLUSTER_PIDS"]).read_text().splitlines()]:
+        if name in names:
+            try:
+                os.kill(int(pid), number)
+            except ProcessLookupError:
+                pass  # it was killed before
