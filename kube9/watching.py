@@ -4,6 +4,7 @@ events    page -> selection, normalise -> Batch: events, position, proof
 objects   page -> reduce               -> Batch: objects, position, proof    (what changed is derived by the writer)
 """
 
+import http.client
 import logging
 import math
 import threading
@@ -167,7 +168,12 @@ class Watches:
         return None
 
     def _verify(self, cluster: str) -> None:
-        found = self._api.cluster_uid()
+        try:
+            found = self._api.cluster_uid()
+        except apiserver.Refused as refusal:
+            if refusal.status == http.client.FORBIDDEN:
+                return  # another cluster would not know this account: what is left of its rights still serves
+            raise
         if found != cluster:
             raise AnotherCluster(f"the cluster at {self._api.host} is {found} now, and was {cluster}")
 
