@@ -89,10 +89,37 @@ def test_a_deployment_is_scaled_and_rolled_out(recorder: Recorder) -> None:
     kubectl("-n", "shop", "scale", "deployment", "storefront", "--replicas=3")
     scaled = row(recorder, "Deployment scaled", *web)
     assert scaled["severity"] == "info"
-    assert (scaled["metadata"]["previous_replicas"], scaled["metadata"]["new_replicas"]) == (1, 3)
+    assert scaled["description"] == "Replicas changed from 1 to 3"
+    assert scaled["metadata"] == {"previous_replicas": 1, "new_replicas": 3}
     kubectl("-n", "shop", "rollout", "restart", "deployment", "storefront")
     kubectl("-n", "shop", "rollout", "status", "deployment", "storefront", "--timeout=50s")
+
+    def steps() -> list[dict]:
+        return [event for event in recorder.kube9.events("--limit", "1000", *web) if event["reason"] == "ScalingReplicaSet"]
+
+    # Of the first pod, of the scaling, and of the rollout, which lets the new ReplicaSet grow and the old one shrink.
+    wait_for("what the rollout tells of its ReplicaSets", lambda: len(steps()) >= 4)
+    assert {event["title"] for event in steps()} == {"Deployment ScalingReplicaSet"}
     assert len(rows(recorder, "Deployment scaled", *web)) == 1
+
+
+@pytest.mark.scenario("REC-07", "REC-13")
+def test_a_kill_of_the_recorder_tells_nothing_twice(recorder: Recorder) -> None:
+    def trouble() -> set[tuple]:
+        told = [*rows(recorder, "Container crash loop", "-n", "shop"), *rows(recorder, "Container OOM killed", "-n", "shop")]
+        facts = [(event["title"], event["object_name"], event["metadata"]["container"], event["created_at"]) for event in told]
+        assert len(set(facts)) == len(facts)
+        return set(facts)
+
+    before = trouble()
+    assert {name for _, name, _, _ in before} == {"checkout", "recommender"}
+    recorder.kill()
+    kubectl("-n", "shop", "label", "pod", "checkout", "recommender", "seen=again", "--overwrite")
+    recorder.start("serve")
+    kubectl("create", "namespace", "after-the-kill")
+    row(recorder, "Namespace created", "--object-name", "after-the-kill")
+    assert before <= trouble()
+    assert len([fact for fact in trouble() if fact[:2] == ("Container crash loop", "checkout")]) == 1
 
 
 def ready() -> int:

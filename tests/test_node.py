@@ -1,5 +1,6 @@
 """Real pods on a real node: what goes wrong there is a row, soon after and once."""
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -38,6 +39,12 @@ def kubectl(*words: str, check: bool = True) -> str:
     return done.stdout if done.returncode == 0 else ""
 
 
+def events_of(pod: str, reason: str) -> list[dict]:
+    """The events of a pod as the API server has them."""
+    selector = f"reason={reason},involvedObject.name={pod}"
+    return json.loads(kubectl("-n", "shop", "get", "events", "-o", "json", "--field-selector", selector))["items"]
+
+
 def row(kube9: Kube9, pod: str, title: str) -> dict | None:
     found = kube9.events("--object-kind", "Pod", "-n", "shop", "--object-name", pod, "--since", "5m")
     return next((event for event in found if event["title"] == title), None)
@@ -48,7 +55,9 @@ def test_a_crash_looping_pod(node: Kube9) -> None:
     event = wait_for("Pod BackOff", lambda: row(node, "checkout", "Pod BackOff"))
     assert event["event_type"] == "cluster"
     assert event["severity"] == "warning"
-    assert event["description"].startswith("Back-off restarting failed container")
+    (told,) = events_of("checkout", "BackOff")
+    assert event["description"] == told["message"]
+    assert event["description"].startswith("Back-off restarting failed container server in pod checkout_shop")
     assert (event["object_kind"], event["object_namespace"], event["object_name"]) == ("Pod", "shop", "checkout")
     metadata = event["metadata"]
     assert metadata["reason"] == "BackOff"
@@ -66,11 +75,8 @@ def test_its_repeats_raise_the_count_of_the_same_row(node: Kube9) -> None:
     )
     assert later["id"] == first["id"]
     assert later["change_seq"] > first["change_seq"]
-    known = kubectl(
-        "-n", "shop", "get", "events", "-o", "name", "--field-selector", "reason=BackOff,involvedObject.name=checkout"
-    )
     shown = node.events("-n", "shop", "--object-name", "checkout", "--limit", "1000")
-    assert len([event for event in shown if event["reason"] == "BackOff"]) == len(known.split())
+    assert len([event for event in shown if event["reason"] == "BackOff"]) == len(events_of("checkout", "BackOff"))
 
 
 @pytest.mark.scenario("REC-06")
@@ -80,7 +86,12 @@ def test_an_image_that_cannot_be_pulled(node: Kube9) -> None:
         return found if {event["reason"] for event in found} == {"Failed", "BackOff"} else []
 
     events = wait_for("Failed and BackOff", pulls)
-    assert {event["title"] for event in events} == {"Image pull failed"}
+    assert {(event["title"], event["severity"], event["event_type"]) for event in events} == {
+        ("Image pull failed", "error", "cluster")
+    }
+    told = {event["message"] for reason in ("Failed", "BackOff") for event in events_of("cart", reason)}
+    assert {event["description"] for event in events} <= told
+    assert len({event["description"] for event in events}) == len(events)
     images = {event["metadata"].get("image") for event in events if '"' in event["description"]}
     assert images == {"registry.shop.invalid/cart:2.4.1"}
     assert all(event["metadata"]["reason"] == event["reason"] for event in events)
