@@ -17,7 +17,7 @@ SETTINGS = watch.Settings(
 class Impatient:
     """A recorder into the database of a `Kube9`, with its probes on a free port."""
 
-    def __init__(self, kube9: Kube9, kubeconfig: str | Path) -> None:
+    def __init__(self, kube9: Kube9, kubeconfig: str | Path, read_timeout_s: float = 30.0) -> None:
         def configure() -> client.Configuration:
             configuration = client.Configuration()
             config.load_kube_config(str(kubeconfig), client_configuration=configuration, persist_config=False)
@@ -27,7 +27,7 @@ class Impatient:
         self.kube9, self.port = kube9, free_port()
         self._recorder = serve.Recorder(
             str(kube9.db),
-            apiserver.ApiServer(configure, read_timeout_s=2.0),
+            apiserver.ApiServer(configure, read_timeout_s),
             selection.select(everything=False),
             health_port=self.port,
             settings=SETTINGS,

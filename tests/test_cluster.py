@@ -5,6 +5,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -126,6 +127,27 @@ def test_goes_on_from_its_position_without_a_list(recorder: Recorder, kube9: Kub
     api.request("DELETE", f"/api/v1/namespaces/{namespace}/events/between.17b2c4")
     recorder.start("serve")
     wait_for("the deleted event is recorded", lambda: ("between", 1) in rows(kube9, namespace))
+
+
+@pytest.mark.scenario("COV-05")
+def test_what_happens_while_it_is_dead_is_read_afterwards(recorder: Recorder, kube9: Kube9, api: Api, namespace: str) -> None:
+    recorder.start("serve")
+    before = api.make_event(namespace, "before")["firstTimestamp"].replace("Z", ".000Z")
+    wait_for("the event is recorded", lambda: rows(kube9, namespace))
+    recorder.kill()
+    time.sleep(1.5)  # a shorter silence is no gap
+    api.make_event(namespace, "between")
+    recorder.start("serve")
+    wait_for("what happened meanwhile is recorded", lambda: rows(kube9, namespace) == [("before", 1), ("between", 1)])
+
+    def gaps() -> list[dict]:
+        found = kube9.query("events", "list", "--since", before).json["coverage"]["gaps"]
+        return [gap for gap in found if gap["cause"] == "not_running" and gap["resource"] in (None, "events")]
+
+    (gap,) = wait_for("the gap is told", gaps)
+    assert gap["recovered"] is True
+    assert before <= gap["from"] < gap["to"]
+    assert kube9.query("events", "list", "--since", gap["from"], "--require-coverage", "100%").code == 0
 
 
 def test_kill_in_the_middle_loses_nothing_and_repeats_nothing(
