@@ -87,10 +87,10 @@ FULL_WAY = "import sys; from kube9.cli import run; sys.argv[0] = 'kube9'; sys.ex
 @pytest.mark.parametrize(
     "words",
     [
-        "query events list --limit 3",
-        "query events list --severity error,critical -n shop --limit=1000",
+        "query events list --limit 3 --until 2026-11-21T12:00:00Z",  # else what is covered ends at each one's present
+        "query events list --severity error,critical -n shop --limit=1000 --until 2026-11-21T12:00:00Z",
         "query events list --since 2020-01-01 --until 2020-01-02",
-        "query events list --format yaml --limit 2",
+        "query events list --format yaml --limit 2 --until 2026-11-21T12:00:00Z",
         "query events list --format table --limit 2",
         "query events list --severity bad",
         "query events list --limit 0 --format table",
