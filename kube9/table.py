@@ -192,6 +192,8 @@ def _cells(form: str, fields: list[str], rows: list[Row], with_namespace: bool) 
         return [object_name(*values, with_namespace=with_namespace) for values in found]
     if form == "age":
         return ["" if value is None else duration(now - times.parse(value, now)) for (value,) in found]
+    if form == "time":  # to the second: JSON has the rest
+        return ["" if value is None else f"{value[:19]}Z" for (value,) in found]
     if form == "bar":
         most = max((value or 0 for (value,) in found), default=0)
         return [BAR * round(BAR_LENGTH * (value or 0) / most) if most else "" for (value,) in found]

@@ -506,7 +506,7 @@ def test_a_timeline_has_bars_in_proportion(bars: Kube9, width: int | None):
     table = [*words, "--format", "table"]
     text = uncoloured(on_terminal(bars, *table, width=width).out) if width else bars.query(*table).out
     header, *lines = text.splitlines()
-    assert header.split() == ["START", "EVENTS", "INFO", "WARNING", "ERROR", "CRITICAL"]
+    assert header.split() == ["START", "EVENTS", "INFO", "WARNING", "ERROR", "CRITICAL", "COVERED"]
     assert len(lines) == len(rows)
     lengths = {row["events"]: line.count("█") for row, line in zip(rows, lines, strict=True)}
     longest = lengths[8]
