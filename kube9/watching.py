@@ -98,7 +98,7 @@ class Watches:
 
     def _follow_events(self, state: health.Watch) -> None:
         def batch(cluster: str, page: watch.Page) -> Batch:
-            events = self._intake.events(page.objects)
+            events = self._intake.events(page.objects, page.at)
             if events:
                 state.last_event_at = max(state.last_event_at or "", max(event.last_seen_at for event in events))
             return Batch(events, "watch", cluster, _position(state, page), _proof(state, page))
