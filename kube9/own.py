@@ -107,9 +107,9 @@ def make(
     if not title.strip():
         raise errors.InvalidArgument("the title is empty", "say in a few words what happened")
     if event_type == "insight" and not (insight_id and category):
-        missing = "category" if insight_id else "insight_id"
         raise errors.InvalidArgument(
-            f"an insight needs its {missing}", "insight_id is its id where it was found, category its kind"
+            "an insight needs both its insight_id and its category",
+            "the id that it has where it was found, and what it is about, such as cost (--insight-id and --category)",
         )
     if object is not None:
         if object_kind is not None or object_name is not None:
