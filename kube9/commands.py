@@ -31,16 +31,12 @@ def serve(
 
     chosen = selection.select(everything=record == "all", add=record_reason, skip=skip_reason)
     api, path = apiserver.connect(kubeconfig, context), store.database_path(db)
-    return (
-        1 if serve.serve(path, api, chosen, health_port=health_port, event_ttl_ms=_duration_ms("--event-ttl", event_ttl)) else 0
-    )
-
-
-def _duration_ms(flag: str, text: str) -> int:
     try:
-        return times.duration_ms(text)
+        event_ttl_ms = times.duration_ms(event_ttl)
     except ValueError as error:
-        raise errors.InvalidArgument(f"{flag}: {text!r} is {error}", "give it as the API server's own flag has it") from None
+        what = f"--event-ttl: {event_ttl!r} is {error}"
+        raise errors.InvalidArgument(what, "give it as the API server's own flag has it") from None
+    return 1 if serve.serve(path, api, chosen, health_port=health_port, event_ttl_ms=event_ttl_ms) else 0
 
 
 def import_files(
