@@ -19,9 +19,11 @@ from conftest import ROOT, rows
 import kube9
 from kube9 import errors, store, stretches, times
 from kube9.commits import INTERRUPTED_S
+from kube9.counts import Counts
 from kube9.lane import Lane
-from kube9.model import HASHES, Proof
+from kube9.model import HASHES, Batch, Proof
 from kube9.own import STEP_MS, Moments, make
+from kube9.writer import Writer
 
 FULL = 8
 # Writes as serve does: a transaction with 200 events after the other.
@@ -167,6 +169,19 @@ def test_recording_goes_on_without_waiting_or_writing_while_the_database_is_lock
         assert rec.flush(30)
         assert rec.error is None
     assert titles(path) == ["first", *map(str, range(100))]
+
+
+def test_a_write_that_fails_is_not_tried_again_for_each_event_that_comes_meanwhile(path: Path):
+    counts = Counts()
+    writer = Writer(str(path), busy_timeout_s=0.01, counts=counts)
+    writer.start()
+    with held(path):
+        for number in range(200):
+            writer.put(Batch([make("system", str(number))], "api"))
+            time.sleep(0.005)
+        tries = counts.failed_writes
+    writer.close()
+    assert (len(titles(path)), 0 < tries < 30) == (200, True), tries
 
 
 def test_a_database_that_stays_locked_is_given_up_in_time_and_said(path: Path):
