@@ -216,4 +216,3 @@ WATCHED: tuple[Resource, ...] = (
     Resource("endpointslices", "/apis/discovery.k8s.io/v1", True, Wire(shapes.Slice), _slice),
     Resource("horizontalpodautoscalers", "/apis/autoscaling/v2", True, Wire(shapes.Autoscaler), _autoscaler),
 )
-BY_NAME = {resource.name: resource for resource in WATCHED}

@@ -184,16 +184,9 @@ class Rules:
         known = self._by_reason.get(reason, self._unknown)
         return known if isinstance(known, Match) else _look(known, kind, message)
 
-    def about(self, reason: str | None) -> list[Matcher]:
-        """The rules that can be about a reason, in the order in which they are asked."""
-        return [matcher for layer in self._candidates(reason) for matcher in layer]
-
-    def _candidates(self, reason: str | None) -> Layers:
-        return tuple(tuple(_until_certain(layer, reason)) for layer in self.layers)
-
     def _known(self, reason: str | None) -> Match | Layers:
         """All there is to say of a reason, where no rule has to look at the event; else the rules to ask."""
-        layers = self._candidates(reason)
+        layers = tuple(tuple(_until_certain(layer, reason)) for layer in self.layers)
         if all(matcher.goes_by_reason_alone and not matcher.extract for layer in layers for matcher in layer):
             return _look(layers, None, "")
         return layers

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from kube9 import migrations, times
 from kube9.model import Batch, Event, Objects, Position
-from kube9.resources import BY_NAME
+from kube9.resources import WATCHED
 from kube9.upsert import write
 
 START = "2026-03-01T10:00:00.000Z"
 CLUSTER = "here"
+BY_NAME = {resource.name: resource for resource in WATCHED}
 
 
 def later(seconds: float, since: str = START) -> str:

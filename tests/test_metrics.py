@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from kube9 import fresh, metrics
 from kube9.counts import DROPPED, OPERATIONS, OTHER, Counts, Histogram
 from kube9.health import REASONS, Database, Facts, Watch
-from kube9.resources import BY_NAME
+from kube9.resources import WATCHED
 from kube9.version import __version__
 from kube9.vocabulary import EVENT_TYPES, SEVERITIES
 
@@ -30,7 +30,7 @@ CLOSED = {
     "severity": {*SEVERITIES, OTHER},
     "operation": {*OPERATIONS},
     "reason": {*REASONS, *DROPPED, OTHER},
-    "resource": {"events", *BY_NAME},
+    "resource": {"events", *(resource.name for resource in WATCHED)},
     "version": {__version__},
     "le": {*map(str, Histogram().bounds_s), "+Inf"},
 }
