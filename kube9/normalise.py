@@ -14,18 +14,15 @@ from kube9.metadata import fit
 from kube9.model import DESCRIPTION_LENGTH, TITLE_LENGTH, Event, cut
 from kube9.rules import LOOKED_AT, Rules
 
-END_OF_TIME = "9999-12-31T23:59:59.999Z"
 EPOCH = "1970-01-01T00:00:00.000Z"  # for an event without any time: the same at each import
 FACT_LENGTH, WORD_LENGTH = 300, 128  # characters
 MAX_COUNT = 2**53  # what every reader of JSON can hold
 
 
-def normalise(
-    source: dict[str, Any], rules: Rules, secrets: list[redact.Secret] | None = None, *, latest: str = END_OF_TIME
-) -> Event:
+def normalise(source: dict[str, Any], rules: Rules, secrets: list[redact.Secret] | None = None) -> Event:
     """Turn an Event object (core/v1 or events.k8s.io/v1, as parsed JSON) into an event. Never fails on its content.
 
-    What was redacted is added to `secrets`. A reporter's time behind `latest` is none; the API server's own is believed.
+    What was redacted is added to `secrets`.
     """
     get = source.get
     metadata = as_map(get("metadata"))
@@ -45,14 +42,14 @@ def normalise(
         details["type"] = cut(type_name, WORD_LENGTH)  # elsewhere the severity tells it
 
     created_at = (
-        _told_at(get("eventTime"), latest)
-        or _told_at(get("firstTimestamp") or get("deprecatedFirstTimestamp"), latest)
+        as_time(get("eventTime"))
+        or as_time(get("firstTimestamp") or get("deprecatedFirstTimestamp"))
         or as_time(metadata.get("creationTimestamp"))
         or EPOCH
     )
     last_seen_at = created_at
     for seen in (series.get("lastObservedTime"), get("lastTimestamp"), get("deprecatedLastTimestamp")):
-        last_seen_at = max(last_seen_at, _told_at(seen, latest) or "")
+        last_seen_at = max(last_seen_at, as_time(seen) or "")
     component = as_word(reporter.get("component")) or as_word(get("reportingComponent")) or as_word(get("reportingController"))
     instance = as_word(get("reportingInstance")) if component == "kubelet" else None
     return Event(
@@ -73,11 +70,6 @@ def normalise(
         node=as_word(reporter.get("host")) or instance,
         uid=as_name(metadata.get("uid")),
     )
-
-
-def _told_at(value: Any, latest: str) -> str | None:
-    at = as_time(value)
-    return at if at and at <= latest else None
 
 
 def _title(kind: str | None, reason: str | None, message: str) -> str:

@@ -98,9 +98,10 @@ class Watches:
 
     def _follow_events(self, state: health.Watch) -> None:
         def batch(cluster: str, page: watch.Page) -> Batch:
-            events = self._intake.events(page.objects, page.at)
+            events = self._intake.events(page.objects)
             if events:
-                state.last_event_at = max(state.last_event_at or "", max(event.last_seen_at for event in events))
+                newest = max(event.last_seen_at for event in events)
+                state.last_event_at = max(state.last_event_at or "", min(newest, page.at))  # a reporter may claim the year 9999
             return Batch(events, "watch", cluster, _position(state, page), _proof(state, page))
 
         self._follow(state, EVENTS_PATH, wire.EVENTS, batch, self._settings)

@@ -9,12 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kube9 import migrations, rules
-from kube9.clock import Clock
-from kube9.counts import Counts
-from kube9.intake import Intake
 from kube9.model import Batch, Event
 from kube9.normalise import normalise
-from kube9.selection import Selection
 from kube9.upsert import write
 
 RULES = rules.built_in()
@@ -225,16 +221,6 @@ def test_an_event_without_a_name_is_told_apart_by_what_it_says(metadata: object)
 
 def test_an_event_without_a_name_goes_by_its_uid() -> None:
     assert read(metadata={"uid": "b9c1"}).name == read(metadata={"uid": "b9c1"}, count=9).name
-
-
-@pytest.mark.parametrize("field", ["eventTime", "firstTimestamp", "lastTimestamp"])
-def test_a_time_that_has_yet_to_come_is_not_believed(field: str) -> None:
-    source = make_event(firstTimestamp=None, lastTimestamp=None) | {field: "9999-12-31T23:59:59Z"}
-    intake = Intake(Selection(RULES), Counts(), Clock())
-    (event,) = intake.events([source], "2026-03-01T12:00:00.000Z")
-    assert (event.created_at, event.last_seen_at) == ("2026-03-01T10:00:05.000Z",) * 2
-    (event,) = intake.events([source | {field: "2026-03-01T12:30:00Z"}], "2026-03-01T12:00:00.000Z")  # a clock that is ahead
-    assert event.last_seen_at == "2026-03-01T12:30:00.000Z"
 
 
 def test_what_is_not_known_is_none() -> None:
