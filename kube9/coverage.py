@@ -122,16 +122,6 @@ def read(connection: "Connection", since: str | None, until: str | None, *, seve
     return found
 
 
-def demand(found: Coverage, percent: float) -> None:
-    """Raise FailedPrecondition where more of the window is missing than may be."""
-    if found.percent >= percent:
-        return
-    from kube9 import coverage_text  # typing: 6 ms
-
-    what = f"{coverage_text.percent(found)} of the time asked for is covered, and {percent:g}% is required"
-    raise errors.FailedPrecondition(what, coverage_text.gap_lines(found) or coverage_text.line(found))
-
-
 def _present(connection: "Connection", proven_at: str | None, now_ms: int) -> tuple[str, str, str]:
     """Where a window without an end ends, why nobody watches behind it, and after which time a last proof is young."""
     now = times.iso(now_ms)

@@ -1,17 +1,12 @@
 """Coverage in words: how much of the time asked for was watched, and why the rest was not."""
 
-from typing import TYPE_CHECKING
-
-from kube9 import times
+from kube9 import errors, times
+from kube9.coverage import ALIKE_MS, Coverage, Gap
 from kube9.vocabulary import CAUSES
-
-if TYPE_CHECKING:
-    from kube9.coverage import Coverage, Gap
 
 MOST = 3  # gaps in one line
 MOST_LINES = 10  # gaps in the details of an error
 MOST_NAMES = 2  # of resources that missed the same time
-NEAR_MS = 90_000  # how far apart they may begin and end
 SECOND_MS, MINUTE_MS, HOUR_MS = (times.UNIT_MS[unit] for unit in "smh")
 # Below which duration, the smaller unit, how many of it make the larger one, and both names.
 UNITS: tuple[tuple[int, int, int, str], ...] = (
@@ -21,7 +16,7 @@ UNITS: tuple[tuple[int, int, int, str], ...] = (
 )
 
 
-def line(found: "Coverage") -> str:
+def line(found: Coverage) -> str:
     """One line, such as `covered 23h51m of 24h; gap 14:02–14:11 UTC (kube9 was not running, recovered)`."""
     if found.begin is None:
         return "covered nothing: nobody ever watched"
@@ -33,15 +28,22 @@ def line(found: "Coverage") -> str:
     return f"{said}; {more}" if more else said
 
 
-def gap_lines(found: "Coverage") -> str:
+def gap_lines(found: Coverage) -> str:
     """The gaps that count, each in a line, and how many there are besides."""
     gaps, more = _chosen(found, MOST_LINES)
     return "\n".join([*(f"gap {_gap(same, found)}" for same in gaps), *([more] if more else [])])
 
 
-def percent(found: "Coverage") -> str:
+def percent(found: Coverage) -> str:
     """How much of the window nothing is missing of, rounded down, so that less than all never reads as 100%."""
     return f"{int(found.percent * 100) / 100:g}%"
+
+
+def demand(found: Coverage, required: float) -> None:
+    """Raise FailedPrecondition where more of the window is missing than may be."""
+    if found.percent < required:
+        what = f"{percent(found)} of the time asked for is covered, and {required:g}% is required"
+        raise errors.FailedPrecondition(what, gap_lines(found) or line(found))
 
 
 def duration(ms: int) -> str:
@@ -51,7 +53,7 @@ def duration(ms: int) -> str:
     return "".join(f"{number}{name}" for number, name in zip(numbers, names, strict=True) if number) or "0s"
 
 
-def _chosen(found: "Coverage", most: int) -> "tuple[list[list[Gap]], str]":
+def _chosen(found: Coverage, most: int) -> tuple[list[list[Gap]], str]:
     """The gaps to tell, oldest first, and how many there are besides.
 
     What is missing comes before what was recovered, and events before what other resources missed.
@@ -63,14 +65,14 @@ def _chosen(found: "Coverage", most: int) -> "tuple[list[list[Gap]], str]":
     return [same for same in groups if same in chosen], more
 
 
-def _alike(gaps: "list[Gap]") -> "list[list[Gap]]":
+def _alike(gaps: list[Gap]) -> list[list[Gap]]:
     """The gaps, those together that several other resources have for one reason at nearly the same time."""
     groups: list[list[Gap]] = []
     for gap in gaps:
         for same in groups:
             first = same[0]
             why = (first.cause, first.recovered) == (gap.cause, gap.recovered) and _is_other(first) and _is_other(gap)
-            if why and max(_apart_ms(first.begin, gap.begin), _apart_ms(first.end, gap.end)) <= NEAR_MS:
+            if why and max(_apart_ms(first.begin, gap.begin), _apart_ms(first.end, gap.end)) <= ALIKE_MS:
                 same.append(gap)
                 break
         else:
@@ -78,11 +80,11 @@ def _alike(gaps: "list[Gap]") -> "list[list[Gap]]":
     return groups
 
 
-def _is_other(gap: "Gap") -> bool:
+def _is_other(gap: Gap) -> bool:
     return gap.resource not in (None, "events")
 
 
-def _gap(same: "list[Gap]", window: "Coverage") -> str:
+def _gap(same: list[Gap], window: Coverage) -> str:
     """`14:02–14:11 UTC (kube9 was not running, recovered)`; with dates where the window is longer than a day."""
     gap = same[0]
     begin, end = min(gap.begin for gap in same), max(gap.end for gap in same)
@@ -118,7 +120,7 @@ def _clock(at: str, dated: bool, seconds: bool) -> str:
     return f"{at[:10]} {clock}" if dated else clock
 
 
-def _length_ms(window: "Coverage") -> int:
+def _length_ms(window: Coverage) -> int:
     return _apart_ms(window.begin or "", window.end or "")
 
 

@@ -706,8 +706,8 @@ def test_less_than_all_never_reads_as_all(database: sqlite3.Connection):
     read = found(database, at("00:00"))
     assert coverage_text.percent(read) == "99.99%"
     with pytest.raises(errors.FailedPrecondition):
-        coverage.demand(read, 100)
-    coverage.demand(read, 99.99)
+        coverage_text.demand(read, 100)
+    coverage_text.demand(read, 99.99)
 
 
 # The timeline, where a zero may be the silence of the cluster or of the recorder.
