@@ -96,6 +96,7 @@ def _described(param: plan.Plan) -> Parameter:
         env_var_split=_whole,
         allow_leading_hyphen=param["dashes"],
         json_list=False if param["many"] else None,
+        negative=(),  # no --no-own, no --empty-metadata
         validator=validators.Number(gte=param["bounds"][0], lte=param["bounds"][1]) if param["bounds"] else None,
     )
 

@@ -293,7 +293,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 
 def served(kube9: Kube9, cluster: Cluster, *words: str, env: dict[str, str]) -> tuple[set[str], str]:
-    """The reasons that `serve` records, but the last one, and its log."""
+    """The reasons of the cluster that `serve` records, but the last one, and its log."""
     process = kube9.start("serve", "--kubeconfig", str(cluster.config), *words, env=env, stderr=subprocess.PIPE, text=True)
     try:
         deadline = time.monotonic() + 30
@@ -304,7 +304,7 @@ def served(kube9: Kube9, cluster: Cluster, *words: str, env: dict[str, str]) -> 
     finally:
         process.terminate()
         _, log = process.communicate(timeout=30)
-    return {found["reason"] for found in kube9.events()} - {"AllRead"}, log
+    return {found["reason"] for found in kube9.events("--type", "cluster")} - {"AllRead"}, log
 
 
 @pytest.mark.scenario("REC-30")
