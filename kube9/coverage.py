@@ -10,6 +10,7 @@ EVENTS = "events"
 MOST_GAPS = 20  # in an answer, the newest
 ALIVE_MS = 60_000  # a recorder with a sign of life younger than this runs
 PROVEN_MS = 90_000  # a watch without lines is proven every 30 s: what is younger than this is no gap
+START_MS = 10_000  # resources that are first listed so soon after events were recorded from the start on
 ALIKE_MS = 90_000  # gaps of several resources that begin and end so near to each other are one
 
 # From value to value by the index. A resource that the recorder was told to watch no longer has no gap.
@@ -207,7 +208,8 @@ def _gaps_of(
         found.append(Gap(max(begin, last or begin), end, why if last else "before_first_recording", resource))
     for from_at, _, cause, recovered_from, after_at in stretches[:MOST_GAPS]:
         first, last = max(begin, after_at or begin), min(from_at, end)
-        if first < last:
+        together = resource != EVENTS and cause == "before_first_recording" and _ms(last) - _ms(first) < START_MS
+        if first < last and not together:
             middle = last if recovered_from is None else min(max(first, recovered_from), last)
             if middle < last:
                 found.append(Gap(middle, last, cause, resource, recovered=True))

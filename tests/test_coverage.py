@@ -152,6 +152,15 @@ def test_a_resource_without_changes_is_proven_in_its_own_time(database: sqlite3.
     assert {gap.cause for gap in later.gaps} == {"not_running"}
 
 
+@pytest.mark.scenario("COV-01")
+@pytest.mark.parametrize(("second", "complete"), [("09", True), ("11", False)])
+def test_resources_that_are_listed_at_the_same_start_lack_nothing(database: sqlite3.Connection, second: str, complete: bool):
+    insert(database, [stretch("08:00", "12:00", "before_first_recording")])
+    insert(database, [("pods", f"{DAY}08:00:{second}.000Z", NOON, "before_first_recording", None)])
+    read = found(database)
+    assert (read.complete, [gap.resource for gap in read.gaps]) == (complete, [] if complete else ["pods"])
+
+
 def test_a_window_ends_where_it_was_asked_to_but_not_in_the_future(database: sqlite3.Connection):
     insert(database, [stretch("08:00", "11:59", "before_first_recording")])
     beat(database, NOON)
