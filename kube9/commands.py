@@ -170,10 +170,13 @@ def check(file: str | None = None, /, *, own: bool = False) -> int:
 
 def _text_of(path: str) -> str:
     try:
-        with open(path, encoding="utf-8") as stream:
-            return stream.read()
+        with open(path, "rb") as stream:
+            content = stream.read(plan.MOST_BYTES + 1)  # what is longer is not read out of one's own files either
+        if len(content) <= plan.MOST_BYTES:
+            return content.decode()
     except (OSError, ValueError) as error:
         raise errors.InvalidArgument(f"{path}: cannot be read", str(error)) from None
+    raise errors.InvalidArgument(f"{path}: is too long", f"at most {plan.MOST_BYTES} bytes are read")
 
 
 def show(*words: str) -> int:

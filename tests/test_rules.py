@@ -789,3 +789,9 @@ def test_of_real_events_just_the_selected_ones_are_recorded(kube9: Kube9, shared
     assert done["left_out"] == sum(not DEFAULT.recorded(source) for source in sources)
     assert done["added"] + done["updated"] + done["unchanged"] + done["left_out"] == len(sources)
     assert 0 < done["left_out"] < len(sources)
+
+
+def test_a_file_without_end_is_not_read_to_its_end(kube9: Kube9) -> None:
+    done = kube9("rules", "check", "/dev/zero", db=False)
+    assert (done.code, done.out) == (1, "")
+    assert "/dev/zero: is too long" in done.err
