@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from test_metrics import read, value
 
 import kube9 as library
 from kube9 import migrations, selection, watch
+from kube9.commits import INTERRUPTED_S
 from kube9.serve import Recorder
 from kube9.transport import READ_BYTES
 from kube9.writer import CAPACITY
@@ -240,6 +242,7 @@ def test_a_database_that_goes_away_costs_nothing_but_time(
         assert sample(serving, "kube9_database_write_errors_total") > 0
         assert sample(serving, "kube9_database_health") == 0
         assert recorded(kube9) == {"first": 1}
+        time.sleep(INTERRUPTED_S)  # what is over sooner leaves no gap
     until_recorded(serving, kube9, 3 * CAPACITY + 1)
     assert recorded(kube9)["first"] == 3
     serving.until_ready()
