@@ -90,7 +90,7 @@ def test_a_deployment_is_scaled_and_rolled_out(recorder: Recorder) -> None:
     scaled = row(recorder, "Deployment scaled", *web)
     assert scaled["severity"] == "info"
     assert scaled["description"] == "Replicas changed from 1 to 3"
-    assert scaled["metadata"] == {"previous_replicas": 1, "new_replicas": 3}
+    assert (scaled["metadata"]["previous_replicas"], scaled["metadata"]["new_replicas"]) == (1, 3)
     kubectl("-n", "shop", "rollout", "restart", "deployment", "storefront")
     kubectl("-n", "shop", "rollout", "status", "deployment", "storefront", "--timeout=50s")
 

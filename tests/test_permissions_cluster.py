@@ -104,13 +104,19 @@ def test_a_right_that_is_taken_away_and_comes_back(
     api.make_event(namespace, "meanwhile")
     if not needed:
         wait_for("events go on", lambda: rows(kube9, namespace))
-        assert "forbidden" not in recorder.json("/healthz")["watches"][0]["failures"]
+        until = events_watch(recorder)["proven_at"]
+        wait_for("and a silence is proven", lambda: events_watch(recorder)["proven_at"] > until)
+        assert "forbidden" not in events_watch(recorder)["failures"]
     account.may(documented())
     wait_for("it is watched again", lambda: recorder.json("/healthz")["status"] == "healthy")
     wait_for("what happened meanwhile is recorded", lambda: rows(kube9, namespace) == [("meanwhile", 1)])
     wait_for("the heartbeat tells that too", lambda: recorder.status()["health"] == "healthy")
     (gap,) = wait_for("the gap is told", lambda: gaps(kube9))
     assert (gap["resource"], gap["recovered"]) == (taken, True)
+
+
+def events_watch(recorder: Impatient) -> dict:
+    return recorder.json("/healthz")["watches"][0]
 
 
 def gaps(kube9: Kube9) -> list[dict]:
