@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kube9 import argv, cli, compiler, errors
+from kube9.version import __version__
 
 PLAN = compiler.compile_text("queries.yaml", (ROOT / "queries.yaml").read_text(), "key")
 QUERIES = sorted(PLAN["queries"])
@@ -188,7 +189,7 @@ def test_an_unknown_id_is_not_found(sampled: Kube9):
 @pytest.mark.scenario("CLI-21")
 def test_the_version(kube9: Kube9):
     done = kube9("--version", db=False)
-    assert (done.code, done.out, done.err) == (0, f"{cli.__version__}\n", "")
+    assert (done.code, done.out, done.err) == (0, f"{__version__}\n", "")
 
 
 LEVELS = [[], ["query"], ["query", "events"], *(["query", *name.split()] for name in QUERIES), ["serve"], ["import"], ["db"],
