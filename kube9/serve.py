@@ -15,6 +15,7 @@ from kube9 import apiserver, errors, fresh, heartbeat, lock, metrics, migrations
 from kube9.clock import Clock
 from kube9.counts import Counts
 from kube9.health import Database, Facts
+from kube9.model import EVENT_TTL_MS
 from kube9.pulse import Pulse
 from kube9.resources import WATCHED, Resource
 from kube9.selection import Selection
@@ -34,7 +35,6 @@ TIER = "free"
 SWITCH_S = 0.001  # how soon the writer gets on between two statements while a burst is read
 GARBAGE = 200_000  # new objects between two searches for cycles
 OCCURRENCES_MS = 7 * times.DAY_MS  # older ones of an event become one
-EVENT_TTL_MS = 3_600_000  # https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/, --event-ttl
 
 
 def serve(
