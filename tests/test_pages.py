@@ -4,7 +4,6 @@ import random
 import sqlite3
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -424,21 +423,20 @@ WIDEST_MS = 3_540_000  # of a window in intervals of a minute
 
 def test_intervals_keep_their_length_from_page_to_page(kube9: Kube9):
     kube9.record(make_event())
+    given = {"since": times.iso(NOW - WIDEST_MS + 1000), "limit": 40}
 
-    def timeline(*words: str) -> Row:
-        return dict(kube9.query("events", "timeline", "--since", times.iso(since), "--limit", "40", *words).json)
+    def timeline(now_ms: int, **more: str) -> query.Answer:
+        return ask(kube9.db, given | more, "events timeline", now_ms)
 
-    for _ in range(20):  # until a page is read while the window is not yet too long for minutes
-        since = times.now_ms() // 1000 * 1000 - WIDEST_MS + 3000
-        first = timeline()
-        if first["pagination"]["total"] >= 59:
-            break
-    while times.now_ms() < since + WIDEST_MS + 1000:  # from then on an interval would be five minutes
-        time.sleep(0.1)
-    second = timeline("--page-token", first["pagination"]["next_page_token"])
-    starts = [times.parse(row["start"], 0) for row in first["event_intervals"] + second["event_intervals"]]
-    assert len(starts) == first["pagination"]["total"] >= 59
-    assert {later - earlier for earlier, later in pairwise(starts)} == {60_000}
+    def starts(*pages: query.Answer) -> list[int]:
+        return [times.parse(row["start"], 0) for page in pages for row in found(page)]
+
+    first = timeline(NOW)
+    later = NOW + 10_000
+    assert starts(timeline(later))[1] - starts(timeline(later))[0] == 300_000  # asked anew, an interval is five minutes by now
+    whole = starts(first, timeline(later, page_token=first.next_page_token))
+    assert len(whole) == first.total >= 59
+    assert {end - start for start, end in pairwise(whole)} == {60_000}
 
 
 # Tokens that do not fit.
