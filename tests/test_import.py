@@ -119,6 +119,7 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> list[tuple]:
     return rows(folder / "kube9.db")
 
 
+@pytest.mark.scenario("REC-32")
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_the_same_events_gives_the_same_rows(tmp_path: Path, few: list, form: str) -> None:
     (tmp_path / "events").write_bytes(FORMS[form])
@@ -128,6 +129,7 @@ def test_every_form_of_the_same_events_gives_the_same_rows(tmp_path: Path, few: 
     assert {title for _, _, title, *_ in few} == {"Pod BackOff"}
 
 
+@pytest.mark.scenario("REC-32")
 def test_standard_input_is_read(kube9: Kube9, few: list) -> None:
     done = kube9("import", "-", input=FORMS["a List"])
     assert (done.code, done.out) == (0, "imported 3 events: 3 added, 0 updated, 0 unchanged\n")
@@ -153,6 +155,7 @@ def test_several_files_are_read_one_after_another(kube9: Kube9, tmp_path: Path, 
     assert rows(kube9.db) == few
 
 
+@pytest.mark.scenario("REC-32")
 def test_of_a_watch_only_what_was_added_or_changed_is_recorded(kube9: Kube9, load) -> None:
     later = FEW[0] | {"count": 9, "lastTimestamp": "2026-03-01T11:00:00Z"}
     gone = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old resource version"}}
@@ -182,6 +185,7 @@ def test_a_list_without_events_is_no_mistake(load) -> None:
     assert (done.code, done.json) == (0, {"added": 0, "updated": 0, "unchanged": 0})
 
 
+@pytest.mark.scenario("REC-32")
 def test_importing_again_changes_nothing(kube9: Kube9) -> None:
     assert kube9("import", SAMPLE, "--format", "json").json == {"added": len(ITEMS), "updated": 0, "unchanged": 0}
     before = rows(kube9.db, "*")
