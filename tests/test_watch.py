@@ -272,7 +272,7 @@ def test_an_expired_version_is_listed_again(server: FaultyServer, watching, kind
     server.fault(kind)
     server.create("a")
     running.seen("a")
-    running.until(lambda: len(server.watches()) > 1)
+    running.until(lambda: len(server.lists()) > 1 and server.watches()[-1].at_s > server.lists()[-1].at_s)
     assert len(server.lists()) == 2
     assert int(server.watches()[-1].query["resourceVersion"]) >= int(running.pages[-1].resource_version or 0)
 
