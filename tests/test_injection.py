@@ -22,7 +22,7 @@ TEXT = (ROOT / "queries.yaml").read_text()
 PLAN = compiler.compile_text("queries.yaml", TEXT, "key")
 SPEC, _ = spec.read("queries.yaml", TEXT)
 NOW_MS = 1_772_409_600_000  # 2026-03-02T00:00:00Z
-NOT_FREE = ("integer", "number", "boolean", "time", "duration", "order", "group", "page_token", "sync_token")
+NOT_FREE = ("integer", "number", "boolean", "time", "duration", "percentage", "order", "group", "page_token", "sync_token")
 COLUMNS = (
     "object_kind",
     "object_namespace",
