@@ -143,7 +143,7 @@ HOLDS: dict[str, Holds] = {  # what a row must be, by the parameter
     "component": lambda row, values: row["component"] == values["component"],
     "min_count": lambda row, values: row["count"] >= values["min_count"],
 }
-NO_FILTERS = {"limit", "offset", "page_token", "after", "sort"}
+NO_FILTERS = {"limit", "offset", "page_token", "require_coverage", "after", "sort"}
 
 
 def several(values: list) -> st.SearchStrategy:
