@@ -694,8 +694,8 @@ def test_eight_threads_share_a_client_while_another_process_writes(kube9: Kube9,
             assert client.events.get(ids[name]).object_name == name
             summary = client.events.summary(by="namespace", since="2026-01-01", object_namespace=f"ns-{number % 2}")
             assert [(each.object_namespace, each.events) for each in summary] == [(f"ns-{number % 2}", 100)]
-            page = client.events.list(object_namespace="busy", limit=1000)
-            assert page.pagination.total == len(page)
+            page = client.events.list(object_namespace="busy", limit=100)
+            assert len(page) == min(page.pagination.total, 100)
             assert len({event.id for event in page}) == len(page)
         return 200
 
