@@ -208,7 +208,7 @@ def _coverage(connection: store.Connection, asked: Asked) -> coverage.Coverage:
 
 def _severities(asked: Asked) -> list[str]:
     """The severities that filters let through, in their order."""
-    found: list[str] = asked.plan["types"]["Severity"]["values"]
+    found: list[str] = asked.plan["types"].get("Severity", {"values": []})["values"]
     for name, param in asked.query["params"].items():
         chosen = asked.values.get(name)
         if param["type"] == "Severity" and isinstance(chosen, list):

@@ -107,7 +107,7 @@ def test_a_walk_by_token_gives_every_row_once(sampled: Kube9, whole: list[Row], 
     [
         (["--severity", "warning,error"], lambda row: row["severity"] in ("warning", "error")),
         (["--min-severity", "warning"], lambda row: row["severity"] != "info"),
-        (["--types", "Warning"], lambda row: row["metadata"].get("type") == "Warning" or row["severity"] == "warning"),
+        (["--types", "Warning"], lambda row: row["metadata"].get("type", row["severity"]).lower() == "warning"),
         (["--namespace", "shop", "--sort", "created_at"], lambda row: row["object_namespace"] == "shop"),
         (["--kind", "po"], lambda row: row["object_kind"] == "Pod"),
         (["--reason", "BackOff", "--reason", "Pulled"], lambda row: row["reason"] in ("BackOff", "Pulled")),
