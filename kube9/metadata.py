@@ -22,6 +22,7 @@ FIRST = (
 SHORT_BYTES, NEST_BYTES = 80, 160  # what a text, and what a list or an object is given before the rest is shared
 KEY_LENGTH = 128  # characters of a key
 LARGEST_INTEGER_BITS = 1024  # Python writes no longer one in decimals than 4,300 digits
+NUMBER, NUMBER_LENGTH = 2**63, 20
 MOST_PARTS = 200_000  # that are looked at, lest what contains itself has no end; those behind them become "…"
 
 
@@ -46,12 +47,22 @@ def fit(metadata: dict[Any, Any]) -> dict[str, Any]:
 
 
 def _is_small(metadata: dict[Any, Any]) -> bool:
-    """Whether these are so few texts that they fit whatever they hold; nearly all metadata is like that."""
+    """Whether these are so few texts and numbers that they fit whatever they hold; nearly all metadata is like that."""
     length = 0
     for key, item in metadata.items():
-        if type(key) is not str or type(item) is not str or not item.isascii() or not key.isascii():
+        kind = type(item)
+        if kind is str:
+            if not item.isascii():
+                return False
+            length += len(item)
+        elif kind is int:
+            if not -NUMBER <= item <= NUMBER:
+                return False
+        elif kind is not bool and item is not None:
             return False
-        length += len(key) + len(item) + 1
+        if type(key) is not str or not key.isascii():
+            return False
+        length += len(key) + NUMBER_LENGTH
     return length <= LIMIT_BYTES // 8  # a character may be written as six: \u0001
 
 
