@@ -1,5 +1,6 @@
 """`kube9 serve`: the watches, the writer, and what tells how they are, until it is told to stop."""
 
+import ctypes
 import gc
 import logging
 import select
@@ -9,7 +10,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from kube9 import apiserver, errors, fresh, heartbeat, lock, metrics, migrations, occurrences, own, probes, store, times, watch
 from kube9.clock import Clock
@@ -32,6 +33,7 @@ BEAT_S = 10.0
 FOLD_S = 3600.0
 SETTLE_S = 60.0  # after a start: until then it may take to read the first list
 TIER = "free"
+M_ARENA_MAX = -8
 SWITCH_S = 0.001  # how soon the writer gets on between two statements while a burst is read
 GARBAGE = 200_000  # new objects between two searches for cycles
 OCCURRENCES_MS = 7 * times.DAY_MS  # older ones of an event become one
@@ -55,6 +57,7 @@ def serve(
         Unavailable, PermissionDenied, DataLoss: as `migrations.open_writer`.
         Internal: a mistake of kube9's own ended the recording.
     """
+    _share_memory()
     with lock.held(database), _stop_signals() as told_to_stop:
         before, after = migrations.migrate(database)
         if before != after:
@@ -193,6 +196,15 @@ class Recorder:
 
         written = metrics.exposition(facts, self._counts)
         return probes.Server(port, facts=facts, loops=self._loops, counts=self._counts, metrics=written)
+
+
+def _share_memory() -> None:
+    """Let the threads share two arenas of memory: one for each, as glibc has it, took 10 MB more of 98.
+
+    https://man7.org/linux/man-pages/man3/mallopt.3.html
+    """
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
 
 @contextmanager
