@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from kube9 import apiserver, health, resources, store, watch, wire
+from kube9 import apiserver, errors, health, resources, store, watch, wire
 from kube9.backoff import Backoff
 from kube9.clock import Clock
 from kube9.counts import Counts
@@ -127,13 +127,14 @@ class Watches:
         metadata_only: bool = False,
     ) -> None:
         """Watch a resource without end: in one cluster, and in the next when there is another at its address."""
-        while (cluster := self._cluster(state)) is not None:
+        while (begin := self._begin(state)) is not None:
+            cluster, start = begin
             pages = watch.list_then_watch(
                 self._api,
                 path,
                 reads,
                 state,
-                start=self._start(cluster, state.resource),
+                start=start,
                 clock=self._clock,
                 verify=partial(self._verify, cluster),
                 settings=settings,
@@ -153,17 +154,22 @@ class Watches:
             except AnotherCluster as reason:
                 log.warning("%s: %s; it is recorded as another cluster", state.resource, reason)
 
-    def _cluster(self, state: health.Watch) -> str | None:
-        """The uid of the cluster; None once stopped."""
+    def _begin(self, state: health.Watch) -> tuple[str, watch.Start] | None:
+        """The uid of the cluster, and where its resource stood when it was last written; None once stopped."""
         backoff = Backoff(self._settings.first_delay_s, self._settings.longest_delay_s)
         while not self._clock.stopped:
+            asked_s = 0.0
             try:
-                return self._api.cluster_uid()
+                cluster = self._api.cluster_uid()
+                return cluster, self._start(cluster, state.resource)
             except (apiserver.Refused, apiserver.Unreachable) as failure:
-                wait_s = backoff.delay_s(asked_s=failure.retry_after_s if isinstance(failure, apiserver.Refused) else 0.0)
+                asked_s = failure.retry_after_s if isinstance(failure, apiserver.Refused) else 0.0
                 problem = str(apiserver.explain(failure))
                 state.failed(reason_of(failure), problem)
-                log.warning("%s: %s; trying again in %.0f s", state.resource, problem, wait_s)
+            except errors.Kube9Error as failure:
+                problem = str(failure)  # a sick database heals or not, and ends no recorder: a restart would not help
+            wait_s = backoff.delay_s(asked_s=asked_s)
+            log.warning("%s: %s; trying again in %.0f s", state.resource, problem, wait_s)
             state.loop.turn(wait_s)
             self._clock.wait(wait_s)
         return None
@@ -180,8 +186,11 @@ class Watches:
 
     def _start(self, cluster: str, resource: str) -> watch.Start:
         """Where the watch of a resource stood when it was last written."""
-        with self._counts.query(), store.open_reader(self._database) as reader:
-            found = reader.connection.execute(START, {"cluster": cluster, "resource": resource}).fetchone()
+        try:
+            with self._counts.query(), store.open_reader(self._database) as reader:
+                found = reader.connection.execute(START, {"cluster": cluster, "resource": resource}).fetchone()
+        except store.Error as error:
+            raise store.translate(error, self._database) from error
         return watch.Start(*found) if found else watch.Start()
 
 

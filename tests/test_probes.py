@@ -196,6 +196,23 @@ def test_a_damaged_database_is_not_ready_and_never_fails_liveness(serving: Servi
     assert serving.process.poll() is None
 
 
+def test_a_watch_that_begins_while_the_database_is_damaged_ends_no_recorder(kube9: Kube9, api: SmallApi) -> None:
+    api.refusal = 500
+    serving = Serving(kube9, api)
+    try:
+        serving.until("the server has refused", lambda: "HTTP 500" in serving.log.read_text())
+        with closing(sqlite3.connect(kube9.db)) as connection:
+            connection.execute("PRAGMA wal_checkpoint")
+        with kube9.db.open("r+b") as file:
+            file.write(b"\0" * 100)
+        api.refusal = None
+        serving.until("a watch has met the database", lambda: "events: not a database" in serving.log.read_text())
+        assert serving.get("/livez")[0] == 200
+        assert serving.process.poll() is None
+    finally:
+        serving.close()
+
+
 def test_a_port_in_use_is_one_clear_error_before_anything_is_recorded(kube9: Kube9, api: SmallApi) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
