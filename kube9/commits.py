@@ -59,7 +59,6 @@ class Commits:
         guest: bool = False,
     ) -> None:
         self.tally = Tally()
-        self.set_aside = 0
         self.error: Exception | None = None  # why the last write failed, None while they succeed
         self.abandoned = False  # nothing is tried any more
         self._connection, self._path, self._counts, self._pause = connection, path, counts, pause
@@ -137,7 +136,6 @@ class Commits:
             self.write([first._replace(events=[])])
         elif first.events:
             event = first.events[0]
-            self.set_aside += 1
             self._counts.drop("set_aside")
             log.error("event %s/%s is set aside, SQLite does not take it: %s", event.namespace, event.name or event.id, error)
         elif first.position or first.proof or first.objects:

@@ -107,7 +107,7 @@ class Recorder:
         settings: watch.Settings | None = None,
         busy_timeout_s: float = store.BUSY_TIMEOUT_S,
     ) -> None:
-        self._path = database
+        self._path, settings = database, settings or watch.Settings()
         self._clock, self._counts = clock or Clock(), Counts()
         self._started_at = self._clock.now()
         self._problems = selection.rules.problems
@@ -118,7 +118,7 @@ class Recorder:
         self._writer = Writer(
             database,
             chores=[self._heartbeat, Chore("the fold of old occurrences", FOLD_S, self._fold)],
-            event_ttl_ms=settings.event_ttl_ms if settings else EVENT_TTL_MS,
+            event_ttl_ms=settings.event_ttl_ms,
             counts=self._counts,
             now_ms=self._clock.now_ms,
             busy_timeout_s=busy_timeout_s,

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from kube9 import claims, links, objects, occurrences, owners, stored, stretches, times
+from kube9 import change_seq, claims, links, objects, occurrences, owners, stored, stretches, times
 from kube9.metadata import TRUNCATED
 from kube9.model import Batch, Event, event_id, next_id
 from kube9.occurrences import Change
@@ -119,12 +119,11 @@ def _follows(first: Batch, second: Batch) -> bool:
 
 
 class _Chunk:
-    """A few hundred events on their way into the table."""
+    """At most CHUNK events on their way into the table."""
 
     def __init__(self, connection: sqlite3.Connection, origin: str, cluster_id: int | None, now: str) -> None:
         self.connection, self.origin, self.cluster_id, self.now = connection, origin, cluster_id, now
-        ((self.seq,),) = connection.execute("SELECT value FROM counters WHERE name = 'change_seq'").fetchall()
-        self.before = self.seq
+        self.before = self.seq = change_seq.latest(connection)
         self.added: dict[str, int] = {}
         self.updated: dict[str, int] = {}
         self.placed: dict[str, int] = {}
@@ -181,7 +180,7 @@ class _Chunk:
         if self.changes:
             occurrences.record(self.connection, self.changes)
         if self.seq != self.before:
-            self.connection.execute("UPDATE counters SET value = ? WHERE name = 'change_seq'", (self.seq,))
+            change_seq.take(self.connection, self.seq - self.before)
 
     def _insert(self, rows: list[tuple[Any, ...]]) -> None:
         start = 0

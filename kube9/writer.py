@@ -113,7 +113,7 @@ class Writer:
     @property
     def set_aside(self) -> int:
         """How many events SQLite does not take."""
-        return self._commits.set_aside
+        return self._counts.dropped["set_aside"]
 
     @property
     def error(self) -> Exception | None:

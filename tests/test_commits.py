@@ -92,7 +92,7 @@ def test_a_poisoned_event_is_set_aside_with_its_reason(
         commits.write([Batch(events, "watch", "here", Position("events", "7")), Batch([event(9)], "api")])
     assert rows(path, "SELECT event_name FROM events ORDER BY change_seq") == [(".0",), (".1",), (".3",), (".4",), (".9",)]
     assert rows(path, "SELECT resource_version FROM watch_position") == [("7",)]
-    assert (commits.set_aside, counts.dropped["set_aside"]) == (1, 1)
+    assert counts.dropped["set_aside"] == 1
     (said,) = [record.getMessage() for record in caplog.records]
     assert said.startswith("event prod/web-0.2 is set aside, SQLite does not take it: ")
     assert len(said) > len("event prod/web-0.2 is set aside, SQLite does not take it: ")
