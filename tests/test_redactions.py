@@ -6,12 +6,14 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import ROOT, Kube9
+from conftest import ROOT, Kube9, make_event
 
-from kube9 import redact
+from kube9 import redact, rules
 from kube9.clock import Clock
 from kube9.counts import Counts
+from kube9.intake import Intake
 from kube9.redactions import EVERY_S, Redactions, summary
+from kube9.selection import Selection
 
 
 class Stopped(Clock):
@@ -180,3 +182,16 @@ def test_an_input_that_cannot_be_read_is_one_clear_error(kube9: Kube9, given: by
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.decode().startswith(f"error: {error}\n")
     assert "Traceback" not in done.stderr.decode()
+
+
+@pytest.mark.scenario("REC-24")
+def test_an_event_that_comes_in_with_a_secret_is_counted_and_told_without_it(caplog: pytest.LogCaptureFixture) -> None:
+    counts = Counts()
+    intake = Intake(Selection(rules.built_in(), everything=True), counts, Clock())
+    with caplog.at_level(logging.WARNING):
+        first, second = intake.events([make_event(message="login with password=hunter2-99 failed"), make_event("db-0.1")])
+    assert (first.description, counts.redacted) == ("login with password=[REDACTED] failed", 1)
+    assert second.description == make_event()["message"]
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "prod/web-0.17b2c4" in said
+    assert "hunter2" not in said

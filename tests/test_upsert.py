@@ -296,3 +296,13 @@ def test_a_writer_that_must_stop_tells_what_it_could_not_write(database, writer:
     assert writer.close(0.3) == 1
     database.execute("ROLLBACK")
     assert stored(database) == []
+
+
+@pytest.mark.scenario("REC-36")
+def test_a_count_that_falls_begins_anew_and_the_occurrences_still_sum_up_to_it(database, deliver) -> None:
+    for minute, count in ((10, 3), (20, 7), (30, 2), (40, 5)):
+        deliver(last_seen_at=f"2026-03-01T11:{minute}:00.000Z", count=count)
+        rises = [number for (number,) in database.execute("SELECT count FROM occurrences ORDER BY to_at")]
+        assert sum(rises) in ({count} if rises else {0}), (minute, rises)
+    assert rises == [2, 3]
+    assert stored(database, "count") == [{"count": 5}]
