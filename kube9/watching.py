@@ -168,6 +168,8 @@ class Watches:
                 state.failed(reason_of(failure), problem)
             except errors.Kube9Error as failure:
                 problem = str(failure)  # a sick database heals or not, and ends no recorder: a restart would not help
+            if self._clock.stopped:
+                break  # the stop itself cut the connection: no fault of the API server
             wait_s = backoff.delay_s(asked_s=asked_s)
             log.warning("%s: %s; trying again in %.0f s", state.resource, problem, wait_s)
             state.loop.turn(wait_s)

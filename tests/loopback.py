@@ -16,6 +16,13 @@ from urllib.parse import parse_qs, urlsplit
 from conftest import Kube9
 
 
+class Listener(ThreadingHTTPServer):
+    """A server with room for every watch that a recorder opens at once: five is the default, and the sixth is reset."""
+
+    request_queue_size = 128
+    daemon_threads = True
+
+
 class SmallApi:
     """Lists `events`, then holds every watch open. With a `refusal` (an HTTP status) it refuses whatever is asked."""
 
@@ -56,8 +63,7 @@ class SmallApi:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
+        self._http = Listener(("127.0.0.1", 0), Handler)
         threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
         self.kubeconfig = kubeconfig(folder, self._http.server_port)
 
