@@ -32,6 +32,7 @@ test: .venv/ready
 # The tests that need a Kubernetes: built from source on the first run, which takes minutes. Needs root, Go, and the
 # packages that tests/cluster/README.md lists.
 test-cluster: .venv/ready
+	$(BIN)/python tests/cluster/kube9_images.py
 	$(CLUSTER) run --node -- $(BIN)/pytest -m "cluster or node"
 
 test-all: test test-cluster
@@ -55,10 +56,13 @@ generate: .venv/ready
 bench: .venv/ready
 	$(BIN)/python bench/start_up.py
 
-# Hashes and no index address, so that every index that serves the same files will do.
+# Hashes and no index address, so that every index that serves the same files will do. The second is what the image is built from:
+# the same versions, without the tools of development.
+LOCK = uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
+	--no-header --python-version 3.11
 lock:
-	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
-		--no-header --python-version 3.11 --upgrade --group dev --output-file requirements.lock pyproject.toml
+	$(LOCK) --upgrade --group dev --output-file requirements.lock pyproject.toml
+	$(LOCK) --constraint requirements.lock --group build --output-file requirements-image.lock pyproject.toml
 
 .venv/ready: requirements.lock pyproject.toml hatch_build.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kube9 needs Python 3.11 or newer; make PYTHON=… names one")'

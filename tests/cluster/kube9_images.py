@@ -1,0 +1,114 @@
+"""The images of kube9 that the node's tests run, built with buildah on a stand-in for the official Python image.
+
+python tests/cluster/kube9_images.py      builds what changed, outside of the cluster (inside no package index is reached)
+
+The node gets them with `import_image`. Each is a docker-archive in .image/:
+
+kube9       this tree
+previous    the commit before, the newest whose tree differs from this one and has a Dockerfile
+future      this tree with a migration more, as a version to come may have it
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ARCHIVES = ROOT / ".image"
+BASE = "localhost/python:3.11-slim-bookworm"
+STORE = {"STORAGE_DRIVER": "overlay", "BUILDAH_ISOLATION": "chroot"}
+FUTURE = """
+ALTER TABLE events ADD COLUMN colour TEXT;
+CREATE TABLE colours (name TEXT PRIMARY KEY);
+"""
+
+
+def reference(kind: str) -> str:
+    """The name of an image on the node: one with a host part, so that nobody looks for it elsewhere."""
+    return f"test.local/kube9:{kind}"
+
+
+def build() -> None:
+    """Build all images that are not there yet, or whose input changed. Needs root, buildah, debootstrap and git."""
+    ARCHIVES.mkdir(exist_ok=True)
+    if _buildah("images", "--quiet", BASE, check=False).returncode:
+        subprocess.run([sys.executable, ROOT / "tests/cluster/cluster.py", "base-image", BASE], check=True, env=os.environ | STORE)
+    _build("kube9", ROOT)
+    with tempfile.TemporaryDirectory(prefix="kube9-previous-") as folder:
+        commit = previous_commit()
+        export_tree(commit, pathlib.Path(folder))
+        _build("previous", pathlib.Path(folder), revision=commit)
+    with tempfile.TemporaryDirectory(prefix="kube9-future-") as folder:
+        last = max(path.name for path in (ROOT / "schema").glob("*.sql"))
+        migration = pathlib.Path(folder) / f"{int(last[:4]) + 1:04}_future.sql"
+        migration.write_text(FUTURE)
+        (pathlib.Path(folder) / "Dockerfile").write_text(
+            f"FROM {_local('kube9')}\nUSER 0\nCOPY {migration.name} /opt/kube9/kube9/schema/\nUSER 65532:65532\n"
+        )
+        _build("future", pathlib.Path(folder))
+
+
+def previous_commit() -> str:
+    """The newest commit whose tree differs from the checked-out one in what the image or the chart holds, and that has both."""
+    commits = _git("log", "--format=%H", "--max-count=200", "--first-parent").split()
+    for commit in commits:
+        has_both = all(
+            subprocess.run(["git", "cat-file", "-e", f"{commit}:{path}"], cwd=ROOT, capture_output=True, check=False).returncode == 0
+            for path in ("Dockerfile", "chart/Chart.yaml")
+        )
+        differs = subprocess.run(
+            ["git", "diff", "--quiet", commit, "--", "Dockerfile", "kube9", "schema", "queries.yaml", "chart"], cwd=ROOT, check=False
+        ).returncode
+        if has_both and differs:
+            return commit
+    return commits[0]
+
+
+def export_tree(commit: str, folder: pathlib.Path) -> None:
+    """Write the files of a commit into a folder."""
+    archive = subprocess.run(["git", "archive", commit], cwd=ROOT, check=True, capture_output=True).stdout
+    subprocess.run(["tar", "-x", "-C", folder], input=archive, check=True)
+
+
+def import_image(kind: str = "kube9") -> str:
+    """Give an image to the node's containerd, and return the name that a pod has for it."""
+    archive = ARCHIVES / f"{kind}.tar"
+    if not archive.exists():
+        raise FileNotFoundError(f"{archive}: python tests/cluster/kube9_images.py builds it, outside of the cluster")
+    address = os.environ["CONTAINERD_ADDRESS"]
+    command = ["ctr", "-a", address, "-n", "k8s.io", "images", "import", str(archive)]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    return reference(kind)
+
+
+def _local(kind: str) -> str:
+    return f"localhost/kube9-test:{kind}"
+
+
+def _build(kind: str, folder: pathlib.Path, revision: str = "unknown") -> None:
+    words = ["--quiet", "--layers", "--build-arg", f"BASE={BASE}", "--build-arg", f"REVISION={revision}"]
+    identity = _buildah("bud", *words, "--tag", _local(kind), str(folder)).stdout.strip().splitlines()[-1]
+    archive, built = ARCHIVES / f"{kind}.tar", ARCHIVES / f"{kind}.id"
+    if archive.exists() and built.exists() and built.read_text() == identity:
+        return
+    archive.unlink(missing_ok=True)
+    _buildah("push", "--quiet", _local(kind), f"docker-archive:{archive}:{reference(kind)}")
+    built.write_text(identity)
+    print(f"built {reference(kind)}: {archive.stat().st_size / 1e6:.0f} MB", flush=True)
+
+
+def _buildah(*words: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+    done = subprocess.run(["buildah", *words], capture_output=True, text=True, env=os.environ | STORE, check=False, timeout=900)
+    if check and done.returncode:
+        raise SystemExit(f"buildah {words[0]}: exit {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+    return done
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+if __name__ == "__main__":
+    build()
