@@ -34,7 +34,9 @@ def build() -> None:
     """Build all images that are not there yet, or whose input changed. Needs root, buildah, debootstrap and git."""
     ARCHIVES.mkdir(exist_ok=True)
     if _buildah("images", "--quiet", BASE, check=False).returncode:
-        subprocess.run([sys.executable, ROOT / "tests/cluster/cluster.py", "base-image", BASE], check=True, env=os.environ | STORE)
+        subprocess.run(
+            [sys.executable, ROOT / "tests/cluster/cluster.py", "base-image", BASE], check=True, env=os.environ | STORE
+        )
     _build("kube9", ROOT)
     with tempfile.TemporaryDirectory(prefix="kube9-previous-") as folder:
         commit = previous_commit()
@@ -55,11 +57,14 @@ def previous_commit() -> str:
     commits = _git("log", "--format=%H", "--max-count=200", "--first-parent").split()
     for commit in commits:
         has_both = all(
-            subprocess.run(["git", "cat-file", "-e", f"{commit}:{path}"], cwd=ROOT, capture_output=True, check=False).returncode == 0
+            subprocess.run(["git", "cat-file", "-e", f"{commit}:{path}"], cwd=ROOT, capture_output=True, check=False).returncode
+            == 0
             for path in ("Dockerfile", "chart/Chart.yaml")
         )
         differs = subprocess.run(
-            ["git", "diff", "--quiet", commit, "--", "Dockerfile", "kube9", "schema", "queries.yaml", "chart"], cwd=ROOT, check=False
+            ["git", "diff", "--quiet", commit, "--", "Dockerfile", "kube9", "schema", "queries.yaml", "chart"],
+            cwd=ROOT,
+            check=False,
         ).returncode
         if has_both and differs:
             return commit

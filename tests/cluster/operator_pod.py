@@ -1,0 +1,145 @@
+"""kube9 on the test node as people run it: the image and the chart, in a namespace that enforces the restricted Pod Security."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from cluster.api import wait_for
+from cluster.kube9_images import ROOT, import_image
+
+CHART = ROOT / "chart"
+POD = "kube9-operator-0"
+USER = 65532
+
+
+class Operator:
+    """A release of the chart. `folder` is where its volume lies on this machine.
+
+    Args:
+        namespace: where it is installed; made here, and its Pod Security is enforced.
+        release: the name of the helm release.
+    """
+
+    def __init__(self, namespace: str = "kube9-system", release: str = "kube9-operator") -> None:
+        self.namespace, self.release = namespace, release
+        self.folder = Path(os.environ["CLUSTER_DIR"]) / "volumes" / namespace
+        self.folder.mkdir(parents=True, exist_ok=True)
+        os.chown(self.folder, USER, USER)  # what fsGroup does for a volume that a provisioner makes
+        if not kubectl("get", "namespace", namespace, check=False):
+            kubectl("create", "namespace", namespace)
+        labels = [f"pod-security.kubernetes.io/{mode}=restricted" for mode in ("enforce", "warn")]
+        kubectl("label", "--overwrite", "namespace", namespace, *labels)
+        self._make_volume()
+
+    def install(self, *words: str, kind: str = "kube9", chart: Path = CHART, wait: bool = True, **values: Any) -> str:
+        """`helm upgrade --install`, and wait until it is ready. Returns helm's notes.
+
+        Args:
+            words: more for helm.
+            kind: which image, as in kube9_images.
+            chart: the chart's folder.
+            wait: whether it is to get ready.
+            values: of the chart, by their first part.
+        """
+        name, _, tag = import_image(kind).rpartition(":")
+        given = {
+            "image": {"repository": name, "tag": tag, "pullPolicy": "Never"},
+            "persistence": {"storageClassName": ""},
+        }
+        for key, value in values.items():
+            given[key] = given.get(key, {}) | value if isinstance(value, dict) else value
+        command = ["upgrade", "--install", self.release, str(chart), "--namespace", self.namespace, "--values", "-"]
+        notes = helm(*command, *words, stdin=json.dumps(given))
+        if wait:
+            self.until_ready()
+        return notes
+
+    def until_ready(self, seconds: float = 90) -> None:
+        """Wait until the rollout is done and both containers are ready."""
+        target = ("rollout", "status", "statefulset/kube9-operator", f"--timeout={seconds:.0f}s")
+        done = run([os.environ["KUBECTL"], "-n", self.namespace, *target], seconds + 10)
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}\n{self.describe()}"
+
+    def describe(self) -> str:
+        """What kubectl knows of the pod, and the last lines of its log."""
+        found = self.kubectl("describe", "pod", POD, check=False)
+        return found + self.kubectl("logs", POD, "-c", "recorder", "--tail=50", check=False)
+
+    def kubectl(self, *words: str, check: bool = True, stdin: str | None = None, seconds: float = 60) -> str:
+        """Kubectl in its namespace; what it printed."""
+        return kubectl("-n", self.namespace, *words, check=check, stdin=stdin, seconds=seconds)
+
+    def execute(self, *words: str, container: str = "operator", seconds: float = 60) -> "subprocess.CompletedProcess[str]":
+        """`kubectl exec` of a command in the pod."""
+        command = [os.environ["KUBECTL"], "-n", self.namespace, "exec", POD, "-c", container, "--", *words]
+        return run(command, seconds)
+
+    def query(self, *words: str) -> Any:
+        """The JSON answer of `kube9-operator query …` in the pod."""
+        done = self.execute("kube9-operator", "query", *words)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def pod(self) -> Any:
+        """The pod as the API server has it."""
+        return json.loads(self.kubectl("get", "pod", POD, "-o", "json"))
+
+    def restarts(self, container: str) -> int:
+        """How often the kubelet started a container again."""
+        (status,) = [status for status in self.pod()["status"]["containerStatuses"] if status["name"] == container]
+        return int(status["restartCount"])
+
+    def status(self) -> Any:
+        """The JSON in the status ConfigMap; None before the first."""
+        data = json.loads(self.kubectl("get", "configmap", "kube9-operator-status", "-o", "json")).get("data") or {}
+        return json.loads(data["status"]) if "status" in data else None
+
+    def remove(self) -> None:
+        """Uninstall it, and throw its data away."""
+        helm("uninstall", self.release, "--namespace", self.namespace, "--wait", "--timeout=60s")
+        kubectl("delete", "namespace", self.namespace, "--timeout=60s", seconds=90)
+        kubectl("delete", "pv", f"kube9-{self.namespace}", "--ignore-not-found")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _make_volume(self) -> None:
+        volume = {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": f"kube9-{self.namespace}"},
+            "spec": {
+                "capacity": {"storage": "5Gi"},
+                "accessModes": ["ReadWriteOnce"],
+                "storageClassName": "",
+                "persistentVolumeReclaimPolicy": "Retain",
+                "hostPath": {"path": str(self.folder)},
+                "claimRef": {"namespace": self.namespace, "name": "kube9-operator-data"},
+            },
+        }
+        kubectl("apply", "-f", "-", stdin=json.dumps(volume))
+
+
+def wait_for_service_account(namespace: str) -> None:
+    """A new namespace has its default account a moment later."""
+    wait_for("its service account", lambda: kubectl("-n", namespace, "get", "serviceaccount", "default", check=False))
+
+
+def kubectl(*words: str, check: bool = True, stdin: str | None = None, seconds: float = 60) -> str:
+    """What kubectl printed; nothing where it failed and need not succeed."""
+    done = run([os.environ["KUBECTL"], *words], seconds, stdin)
+    assert done.returncode == 0 or not check, done.stderr
+    return done.stdout if done.returncode == 0 else ""
+
+
+def helm(*words: str, stdin: str | None = None, seconds: float = 120) -> str:
+    """What helm printed."""
+    done = run(["helm", *words], seconds, stdin)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def run(command: list[str], seconds: float, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
+    """A command that ends in time."""
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=seconds, check=False)
