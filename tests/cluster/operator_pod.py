@@ -1,4 +1,4 @@
-"""kube9 on the test node as people run it: the image and the chart, in a namespace that enforces the restricted Pod Security."""
+"""kube9 on the test node as people run it: its image and its chart, in a namespace that enforces restricted Pod Security."""
 
 import json
 import os
