@@ -16,7 +16,7 @@ RUN PYTHONPATH=/opt/kube9 python -m pip install --quiet --no-compile --no-deps -
 # What kube9 never imports, largest first. tests/test_image.py runs every command without it.
 #   kubernetes: 125 of its 126 MB are the asyncio client, and a class for each type and call of the API; kube9 reads lines of JSON
 #   aiohttp … yarl: for that asyncio client
-#   pygments, rich_rst, markdown_it, mdurl, tzdata: what rich and cyclopts would render that kube9 never shows
+#   pygments, tzdata: colours of code that kube9 never shows, and time zones, which it has none of
 #   hatchling … trove_classifiers: built the wheel
 RUN cd /opt/kube9 && rm -rf bin \
     kubernetes/aio kubernetes/client/api kubernetes/client/models/v*.py \
@@ -34,7 +34,7 @@ COPY --from=build /opt/kube9 /opt/kube9
 RUN cd /usr/local/lib/python3.*/ \
     && rm -rf site-packages/* ensurepip idlelib lib2to3 tkinter turtledemo /usr/local/bin/pip* /usr/local/bin/idle* /usr/local/bin/2to3* \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash . /opt/kube9 \
-    && printf '#!/usr/local/bin/python -IS\nimport sys; sys.path.append("/opt/kube9"); from kube9.__main__ import main\nmain()\n' > /usr/local/bin/kube9 \
+    && printf '#!/usr/local/bin/python -IS\nimport sys; sys.path.append("/opt/kube9"); from kube9.__main__ import main\nsys.exit(main())\n' > /usr/local/bin/kube9 \
     && chmod 755 /usr/local/bin/kube9 && ln -s kube9 /usr/local/bin/kube9-operator \
     && echo 'kube9:x:65532:65532:kube9:/nonexistent:/usr/sbin/nologin' >> /etc/passwd && echo 'kube9:x:65532:' >> /etc/group \
     && install -d -o 65532 -g 65532 -m 750 /data
