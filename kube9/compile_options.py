@@ -10,7 +10,9 @@ from kube9.declared import Document, Location, nearest
 from kube9.errors import InvalidArgument
 from kube9.spec import PYTHON_HAS, SCALARS, Filter, Group, Message, Page, Query, Spec
 
-CONTEXT = ("now", "program_version", "database_path", "database_size_bytes", "capabilities", "query_problems")  # for `sql:`
+CONTEXT = (  # for `sql:`
+    "now", "program_version", "known_schema_version", "database_path", "database_size_bytes", "capabilities", "query_problems",
+)  # fmt: skip
 PROGRAM_FLAGS = ("--help", "-h", "--version")
 PYTHON_TAKES = ("self", "timeout", "request", *CONTEXT)  # parameters of a library method, and of `sql:`
 SQL_TAKES = ("select", "then", "union", "using", "values", "when", "where")  # words that the parser reads as SQL behind a colon

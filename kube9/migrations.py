@@ -123,7 +123,7 @@ def _writer(path: str, busy_timeout_s: float) -> sqlite3.Connection:
 def _too_new(path: str, version: int) -> errors.FailedPrecondition:
     return errors.FailedPrecondition(
         f"database at schema version {version}, newer than this kube9 knows ({store.newest_version()})",
-        f"{path}: this kube9 can query it but not write it; update kube9",
+        f"{path}: this kube9 answers queries on it and writes nothing; install the newer one again, or give --db another file",
     )
 
 

@@ -291,8 +291,8 @@ def _context(asked: Asked, path: str) -> "dict[str, Any]":
         except OSError:
             pass  # a -wal comes and goes
     found: dict[str, Any] = {
-        "program_version": __version__, "database_path": path,
-        "database_size_bytes": size,
+        "program_version": __version__, "known_schema_version": store.newest_version(),
+        "database_path": path, "database_size_bytes": size,
     }  # fmt: skip
     if "capabilities" in names or "query_problems" in names:
         found |= {"capabilities": "[]", "query_problems": "[]"}

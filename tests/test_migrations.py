@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, SAMPLE, Kube9, Result, rows
+from test_status import beat
 
 from kube9 import store
 
@@ -92,17 +93,80 @@ def test_a_failing_migration_is_rolled_back_and_named_with_its_statement(kube9: 
     assert everything(kube9.db) == before
 
 
-def test_a_newer_file_answers_queries_and_refuses_to_be_written(kube9: Kube9, program: Program) -> None:
+@pytest.fixture
+def newer(kube9: Kube9, program: Program) -> Kube9:
+    """A database that a newer program has migrated; its recorder was well a moment ago."""
     assert kube9("import", SAMPLE).code == 0
-    listed = kube9.events("--limit", 1000)
-    (program.schema / f"{NEXT}_more.sql").write_text("ALTER TABLE events ADD COLUMN more TEXT;\n")
+    (program.schema / f"{NEXT}_more.sql").write_text(
+        "ALTER TABLE events ADD COLUMN more TEXT NOT NULL DEFAULT 'more';\nCREATE TABLE further (event_id TEXT);\n"
+    )
+    beat(kube9, minutes_ago=0)
+    return kube9
+
+
+def test_a_newer_file_answers_what_it_answered_before(newer: Kube9, program: Program) -> None:
+    key = newer.events("--limit", 1)[0]["id"]
+    asked = [
+        ("events", "list", "--limit", 1000, "--since", "2026-01-01"), ("events", "get", key), ("events", "related", key),
+        ("events", "summary", "--since", "2026-01-01"), ("events", "noisy", "--since", "2026-01-01"),
+    ]  # fmt: skip
+    before = [newer.query(*words) for words in asked]
     assert program("db", "migrate").code == 0
-    assert kube9.events("--limit", 1000) == listed
-    before = kube9.db.read_bytes()
-    for words in (("import", SAMPLE), ("db", "migrate")):
-        done = kube9(*words, "--format", "json")
-        assert (done.code, done.out, done.error["code"]) == (1, "", "FAILED_PRECONDITION")
-    assert kube9.db.read_bytes() == before
+    for words, was in zip(asked, before, strict=True):
+        now = newer.query(*words)
+        assert (now.code, known(now)) == (0, known(was)), words
+
+
+def known(answer: Result) -> dict:
+    """What an answer says, but for what changes by itself: the time up to which it was watched."""
+    return {name: value for name, value in answer.json.items() if name != "coverage"}
+
+
+@pytest.mark.parametrize("command", ["import", "record", "serve", "migrate"])
+def test_a_newer_file_is_not_written_and_the_refusal_says_what_to_do(newer: Kube9, program: Program, command: str) -> None:
+    assert program("db", "migrate").code == 0
+    config = newer.db.with_name("kubeconfig")
+    config.write_text(KUBECONFIG)
+    words = {
+        "import": ("import", SAMPLE, "--format", "json"),
+        "record": ("record", "system", "something", "--format", "json"),
+        "serve": ("serve", "--kubeconfig", config, "--log-format", "json"),
+        "migrate": ("db", "migrate", "--format", "json"),
+    }
+    before = newer.db.read_bytes()
+    done = newer(*words[command])
+    assert (done.code, done.out, done.error["code"]) == (1, "", "FAILED_PRECONDITION")
+    assert done.error["error"] == f"database at schema version {int(NEXT)}, newer than this kube9 knows ({int(NEXT) - 1})"
+    assert "install the newer one again" in done.error["details"]
+    assert newer.db.read_bytes() == before
+
+
+TOO_NEW = f"the database is at schema version {int(NEXT)}, this kube9 knows {int(NEXT) - 1}: it answers, and does not record; upgrade it"
+
+
+@pytest.mark.parametrize(
+    ("minutes_ago", "health", "problems", "told", "detail"),
+    [
+        (0, "healthy", (), "degraded", TOO_NEW),
+        (0, "degraded", ("pods: HTTP 403",), "degraded", f"pods: HTTP 403; {TOO_NEW}"),
+        (0, "unhealthy", ("kube9 serve stopped",), "unhealthy", f"kube9 serve stopped; {TOO_NEW}"),
+        (6, "healthy", (), "unhealthy", f"no sign of life of kube9 serve since {{at}}; {TOO_NEW}"),
+    ],
+)
+def test_status_says_that_the_file_is_newer(
+    newer: Kube9, program: Program, minutes_ago: int, health: str, problems: tuple[str, ...], told: str, detail: str
+) -> None:
+    at = beat(newer, minutes_ago, health, problems)
+    assert program("db", "migrate").code == 0
+    status = newer.query("status").json
+    assert (status["health"], status["health_detail"]) == (told, detail.format(at=at))
+    assert status["problems"] == [*problems, TOO_NEW]
+    assert (status["schema_version"], program("query", "status").json["health_detail"]) == (int(NEXT), status_of(detail, at))
+
+
+def status_of(detail: str, at: str) -> str | None:
+    """The same without what only the older program has to say."""
+    return detail.format(at=at).removesuffix(TOO_NEW).removesuffix("; ") or None
 
 
 @pytest.fixture(params=range(1, len(MIGRATIONS)), ids=lambda version: f"version {version}")
