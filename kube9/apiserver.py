@@ -24,6 +24,7 @@ from kube9.errors import Kube9Error, PermissionDenied, Unavailable
 READ_TIMEOUT_S = 60.0  # without a byte; an answer that drips may take twice as long
 LINE_BYTES = 16 * 1024 * 1024  # an object is at most 1.5 MiB in etcd
 JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"  # https://www.rfc-editor.org/rfc/rfc7396
 NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 
@@ -81,7 +82,13 @@ class ApiServer:
 
     def read(self, path: str, *, accept: str = JSON, **query: str) -> bytes:
         """The body of the answer at a path. Raises Refused and Unreachable."""
-        response = self._request(path, query, accept)
+        return self._body(self._request(path, query, accept))
+
+    def patch(self, path: str, body: dict[str, Any]) -> None:
+        """Change the object at a path by a JSON merge patch. Raises Refused and Unreachable."""
+        self._body(self._request(path, {}, JSON, json.dumps(body).encode()))
+
+    def _body(self, response: Any) -> bytes:
         parts, until = [], time.monotonic() + 2 * self._read_timeout_s
         try:
             while data := response.read1(transport.READ_BYTES):
@@ -132,16 +139,17 @@ class ApiServer:
         except (KeyError, TypeError):
             raise Broken("the namespace has no uid") from None
 
-    def _request(self, path: str, query: dict[str, str], accept: str) -> Any:
+    def _request(self, path: str, query: dict[str, str], accept: str, patch: bytes | None = None) -> Any:
+        """The answer to a GET, or to a PATCH where there is one."""
         session = self._session
         headers = self._headers(session)
-        response = self._send(session, path, query, headers | {"Accept": accept})
+        response = self._send(session, path, query, headers | {"Accept": accept}, patch)
         if response.status == http.client.UNAUTHORIZED:
             session = self._renew(session)
             renewed = self._headers(session)
             if renewed != headers:  # the token was rotated: nothing was lost, so nobody needs to hear of it
                 response.close()
-                response = self._send(session, path, query, renewed | {"Accept": accept})
+                response = self._send(session, path, query, renewed | {"Accept": accept}, patch)
         if response.status == http.client.OK:
             return response
         try:
@@ -149,12 +157,15 @@ class ApiServer:
         finally:
             response.close()
 
-    def _send(self, session: Session, path: str, query: dict[str, str], headers: dict[str, str]) -> Any:
+    def _send(self, session: Session, path: str, query: dict[str, str], headers: dict[str, str], patch: bytes | None) -> Any:
+        if patch is not None:
+            headers = headers | {"Content-Type": MERGE_PATCH}
         try:
             return session.pool.request(
-                "GET",
+                "GET" if patch is None else "PATCH",
                 session.configuration.host + path,
                 fields=query,
+                body=patch,
                 headers=headers,
                 preload_content=False,
                 redirect=False,
@@ -191,10 +202,12 @@ class ApiServer:
         return Session(configuration, pool)
 
 
-def connect(kubeconfig: str | None = None, context: str | None = None) -> ApiServer:
+def connect(kubeconfig: str | None = None, context: str | None = None, read_timeout_s: float = READ_TIMEOUT_S) -> ApiServer:
     """Connect as the pod's service account, or by kubeconfig (KUBECONFIG, ~/.kube/config) outside a cluster.
 
-    Nothing is sent yet. Raises Unavailable when there is no configuration, or one that cannot be used.
+    `read_timeout_s` as for `ApiServer`. Nothing is sent yet.
+
+    Raises Unavailable when there is no configuration, or one that cannot be used.
     """
     if kubeconfig and not os.path.isfile(kubeconfig):
         raise Unavailable("no such kubeconfig", f"{kubeconfig} is no file")
@@ -208,11 +221,20 @@ def connect(kubeconfig: str | None = None, context: str | None = None) -> ApiSer
         return configuration
 
     try:
-        return ApiServer(configure)
+        return ApiServer(configure, read_timeout_s)
     except (config.ConfigException, OSError, ValueError) as error:
         raise Unavailable(
             "no cluster to connect to", f"{str(error).rstrip('.')}; set KUBECONFIG, or give --kubeconfig and --context"
         ) from None
+
+
+def own_namespace() -> str | None:
+    """The namespace of this pod: POD_NAMESPACE, or that of its service account; None outside a cluster."""
+    named = os.environ.get("POD_NAMESPACE", "").strip()
+    if named or not os.path.exists(NAMESPACE_FILE):
+        return named or None
+    with open(NAMESPACE_FILE, encoding="utf-8") as file:
+        return file.read().strip() or None
 
 
 def _load(kubeconfig: str | None, context: str | None, configuration: client.Configuration) -> None:

@@ -24,19 +24,24 @@ def serve(
     record: str = "default",
     record_reason: list[str] | None = None,
     skip_reason: list[str] | None = None,
+    status_configmap: str | None = None,
 ) -> int:
     """Record until stopped. 1 when events could not be written."""
     logs.set_up(log_level, log_format)
-    from kube9 import apiserver, selection, serve  # the kubernetes client: 210 ms
+    from kube9 import apiserver, selection, serve, status_map  # the kubernetes client: 210 ms
 
-    chosen = selection.select(everything=record == "all", add=record_reason, skip=skip_reason)
-    api, path = apiserver.connect(kubeconfig, context), store.database_path(db)
-    try:
-        event_ttl_ms = times.duration_ms(event_ttl)
-    except ValueError as error:
-        what = f"--event-ttl: {event_ttl!r} is {error}"
-        raise errors.InvalidArgument(what, "give it as the API server's own flag has it") from None
-    return 1 if serve.serve(path, api, chosen, health_port=health_port, event_ttl_ms=event_ttl_ms) else 0
+    path = store.database_path(db)
+    status = status_map.open_map(status_configmap, kubeconfig, context) if status_configmap else None
+    with status_map.refusal_told(status, path):
+        chosen = selection.select(everything=record == "all", add=record_reason, skip=skip_reason)
+        api = apiserver.connect(kubeconfig, context)
+        try:
+            event_ttl_ms = times.duration_ms(event_ttl)
+        except ValueError as error:
+            what = f"--event-ttl: {event_ttl!r} is {error}"
+            raise errors.InvalidArgument(what, "give it as the API server's own flag has it") from None
+        left = serve.serve(path, api, chosen, health_port=health_port, event_ttl_ms=event_ttl_ms, status=status)
+    return 1 if left else 0
 
 
 def import_files(

@@ -55,6 +55,7 @@ class Counts:
         self.operations = dict.fromkeys(OPERATIONS, 0)
         self.dropped = dict.fromkeys(DROPPED, 0)
         self.failed_writes = 0  # transactions; each is tried again
+        self.unpublished = 0  # tries to publish the status that failed
         self.redacted = 0  # values
         self.truncated = 0  # events whose metadata was cut to fit
         self.processing = Histogram()  # of what was read at once, into events
@@ -89,6 +90,11 @@ class Counts:
         """Count a transaction that failed."""
         with self._lock:
             self.failed_writes += 1
+
+    def fail_publish(self) -> None:
+        """Count a status that was not published."""
+        with self._lock:
+            self.unpublished += 1
 
     def redact(self, values: int) -> None:
         """Count values that were taken out as secrets."""

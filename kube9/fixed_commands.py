@@ -100,6 +100,11 @@ COMMANDS: "dict[str, Plan]" = {
                 "--event-ttl", doc="how long the API server keeps events (its --event-ttl)", env="KUBE9_EVENT_TTL"
             ),
             **_selection(env=True),
+            "status_configmap": _argument(
+                "--status-configmap",
+                doc="ConfigMap to publish the health in, as [NAMESPACE/]NAME; it must be there",
+                env="STATUS_CONFIGMAP",
+            ),
         },
     },
     "import": {

@@ -138,6 +138,14 @@ def judge(facts: Facts, now_ms: int) -> Health:
     return Health(state, not lasting and not blocking, [*lasting, *blocking, *lesser, *facts.left_out])
 
 
+def is_known(facts: Facts) -> bool:
+    """Whether all that a recorder does has worked once since its start, or failed: until then the verdict says little."""
+    database = facts.database
+    written = (database.last_commit_at or "") >= facts.started_at
+    tried = all(watch.proven_at() or watch.problem or watch.forbidden for watch in facts.watches)
+    return bool(tried and (written or database.problem or database.write_problem))
+
+
 def is_well(database: Database, now_ms: int) -> bool:
     """Whether a database can be read, and has taken the last write and a heartbeat not long ago."""
     return not _of_database(database, now_ms)

@@ -33,3 +33,18 @@ def held(path: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def is_held(path: str) -> bool:
+    """Whether a process holds the database. To find out, the lock is taken for a moment and shared."""
+    try:
+        descriptor = os.open(f"{path}.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -107,6 +107,9 @@ class _Recorder(Collector):
             "kube9_database_write_errors", "Writes that failed, and were tried again.", counts.failed_writes
         )
         yield _histogram("kube9_database_query_duration_seconds", "Time of a query of the recorder.", counts.queries)
+        yield CounterMetricFamily(
+            "kube9_status_publish_errors", "Statuses that could not be written into the ConfigMap.", counts.unpublished
+        )
         yield _gauge(
             "kube9_events_retention_cleanup_last_run_timestamp",
             "When old events were last deleted; 0: never.",

@@ -13,14 +13,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from kube9 import apiserver, errors, fresh, heartbeat, lock, metrics, migrations, occurrences, own, probes, store, times, watch
+from kube9.census import Census
 from kube9.clock import Clock
 from kube9.counts import Counts
 from kube9.health import Database, Facts
 from kube9.model import EVENT_TTL_MS
+from kube9.publisher import Publisher
 from kube9.pulse import Pulse
 from kube9.resources import WATCHED, Resource
 from kube9.selection import Selection
+from kube9.status_map import StatusMap
 from kube9.version import __version__
+from kube9.vocabulary import TIER
 from kube9.watching import Watches
 from kube9.writer import CAPACITY, Chore, Writer
 
@@ -28,11 +32,11 @@ log = logging.getLogger("kube9.serve")
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 QUERIES_S = 60.0  # between two looks at the files of the user's own queries
+END_S = 4.6  # after which a stop no longer waits for its last status to be published
 DRAIN_S = 4.0  # how long a stop may take to write what waits; with the rest it ends within 5 s
 BEAT_S = 10.0
 FOLD_S = 3600.0
 SETTLE_S = 60.0  # after a start: until then it may take to read the first list
-TIER = "free"
 M_ARENA_MAX = -8
 SWITCH_S = 0.001  # how soon the writer gets on between two statements while a burst is read
 GARBAGE = 200_000  # new objects between two searches for cycles
@@ -40,7 +44,13 @@ OCCURRENCES_MS = 7 * times.DAY_MS  # older ones of an event become one
 
 
 def serve(
-    database: str, api: apiserver.ApiServer, selection: Selection, *, health_port: int, event_ttl_ms: int = EVENT_TTL_MS
+    database: str,
+    api: apiserver.ApiServer,
+    selection: Selection,
+    *,
+    health_port: int,
+    event_ttl_ms: int = EVENT_TTL_MS,
+    status: StatusMap | None = None,
 ) -> int:
     """Record the cluster's events until SIGTERM or SIGINT. Returns how many events could not be written.
 
@@ -50,6 +60,7 @@ def serve(
         selection: which events to record, and the rules.
         health_port: where the probes are answered; 0 turns them off.
         event_ttl_ms: how long the API server keeps an event.
+        status: where it is published how the recorder is.
 
     Raises:
         FailedPrecondition: another `serve` holds the database, or a newer kube9 made it.
@@ -65,7 +76,7 @@ def serve(
         for problem in selection.rules.problems:
             log.warning("rules left out: %s", problem)
         settings = watch.Settings(event_ttl_ms=event_ttl_ms)
-        recorder = Recorder(database, api, selection, health_port=health_port, settings=settings)
+        recorder = Recorder(database, api, selection, health_port=health_port, settings=settings, status=status)
         recorder.start()
         # What a burst brings is freed by its last reference; looking for cycles among it took a third of the time.
         gc.freeze()
@@ -93,6 +104,7 @@ class Recorder:
         clock: the time and the waits of the watches.
         settings: of the watches.
         busy_timeout_s: how long one try to write waits while another process writes.
+        status: where it is published how the recorder is.
     """
 
     def __init__(
@@ -106,6 +118,7 @@ class Recorder:
         clock: Clock | None = None,
         settings: watch.Settings | None = None,
         busy_timeout_s: float = store.BUSY_TIMEOUT_S,
+        status: StatusMap | None = None,
     ) -> None:
         self._path, settings = database, settings or watch.Settings()
         self._clock, self._counts = clock or Clock(), Counts()
@@ -135,6 +148,9 @@ class Recorder:
             settings=settings,
         )
         self._loops = [self._writer.loop, *(state.loop for state in self._watches.states)]
+        self._publisher = Publisher(status, self._known, self._counts, Census(database, self._counts)) if status else None
+        if self._publisher:
+            self._loops.append(self._publisher.loop)
         self._probes = self._listen(health_port) if health_port else None
 
     def start(self) -> None:
@@ -144,6 +160,8 @@ class Recorder:
         self._watches.start()
         if self._probes:
             self._probes.start()
+        if self._publisher:
+            self._publisher.start()
 
     def alive(self) -> bool:
         """Whether all threads do their work."""
@@ -152,9 +170,16 @@ class Recorder:
     def stop(self) -> int:
         """End the watches, write what waits, close. Returns how many events could not be written; raises Internal."""
         log.info("stopping: %d events wait to be written", self._writer.queue_size)
+        ends_at = time.monotonic() + END_S
         self._watches.stop()
+        if self._publisher:
+            self._publisher.stop()
         self._writer.offer(own.stopped(__version__, TIER))
-        left = self._writer.close(DRAIN_S)
+        try:
+            left = self._writer.close(DRAIN_S)
+        finally:
+            if self._publisher:
+                self._publisher.join(ends_at - time.monotonic())
         if self._probes:
             self._probes.stop()
         tally = self._writer.tally
@@ -188,14 +213,15 @@ class Recorder:
             left_out=self._problems,
         )
 
-    def _listen(self, port: int) -> probes.Server:
-        def facts() -> Facts:
-            error = self._writer.error
-            write_problem = str(store.translate(error, self._path)) if error else None
-            return self._facts(self._pulse.take()._replace(write_problem=write_problem))
+    def _known(self) -> Facts:
+        """All that is known now; it looks at the database."""
+        error = self._writer.error
+        write_problem = str(store.translate(error, self._path)) if error else None
+        return self._facts(self._pulse.take()._replace(write_problem=write_problem))
 
-        written = metrics.exposition(facts, self._counts)
-        return probes.Server(port, facts=facts, loops=self._loops, counts=self._counts, metrics=written)
+    def _listen(self, port: int) -> probes.Server:
+        written = metrics.exposition(self._known, self._counts)
+        return probes.Server(port, facts=self._known, loops=self._loops, counts=self._counts, metrics=written)
 
 
 def _share_memory() -> None:

@@ -1,5 +1,6 @@
 """The closed sets of words that the code and queries.yaml share; a test holds both together."""
 
+TIER = "free"
 EVENT_TYPES = ("cluster", "operator", "insight", "assessment", "health", "system")
 OWN_EVENT_TYPES = EVENT_TYPES[1:]  # the first is for what Kubernetes tells
 SEVERITIES = ("info", "warning", "error", "critical")  # rising
