@@ -8,6 +8,7 @@
     server.compact()                 # older versions expire
     server.restore(server.backup())  # versions go back
     server.present()                 # what the server holds, by (namespace, name)
+    server.patch_answer = 403        # a status for each PATCH, or None for none; server.patched has what came
 
 Every resource but events is an empty list and a watch without lines. All of it is thread-safe.
 """
@@ -118,12 +119,22 @@ class Asked(NamedTuple):
         return "watch" in self.query
 
 
+class Patched(NamedTuple):
+    """A PATCH as it came, whatever was answered."""
+
+    path: str
+    media_type: str
+    body: dict[str, Any]
+
+
 class FaultyServer:
     """The server; `api` asks it. Close it at the end."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock or Clock()
         self.asked: list[Asked] = []
+        self.patched: list[Patched] = []
+        self.patch_answer: int | None = 200
         self.token: str | None = None  # what a request must bear, where one is needed
         self.uid = "uid-of-the-cluster"
         self.retry_after_s = 2
@@ -383,6 +394,20 @@ class _Handler(BaseHTTPRequestHandler):
             self.watch(query, parts.path == EVENTS)
         else:
             self.list(query, parts.path == EVENTS)
+
+    def do_PATCH(self) -> None:
+        server = self.owner
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with server._changed:
+            server.patched.append(Patched(self.path, self.headers["Content-Type"], body))
+            known = server.token is None or self.headers.get("Authorization") == f"Bearer {server.token}"
+        answer = server.patch_answer if known else 401
+        if answer is None:
+            self.hang()
+        elif answer == 200:
+            self.send(body)
+        else:
+            self.refuse(answer)
 
     def fail(self, kind: str) -> None:
         """A fault instead of an answer."""
