@@ -163,11 +163,13 @@ def test_problems_are_one_line_that_is_bounded(server: FaultyServer) -> None:
 class Publishing:
     """A publisher with short waits, and the facts that it goes by."""
 
-    def __init__(self, server: FaultyServer, folder: Path, **waits: float) -> None:
+    def __init__(self, server: FaultyServer, folder: Path, read_timeout_s: float = 0.3, **waits: float) -> None:
         self.watch, self.counts, self.looks, self.started = health.Watch("events"), Counts(), 0, times.iso(times.now_ms())
         waits = {"every_s": 60.0, "look_s": 0.01, "again_s": 60.0} | waits
         census = Census(str(folder / "none.db"), self.counts)
-        self._publisher = Publisher(StatusMap(server.api(), PLACE), self._facts, self.counts, census, **waits)
+        self._publisher = Publisher(
+            StatusMap(server.api(read_timeout_s=read_timeout_s), PLACE), self._facts, self.counts, census, **waits
+        )
         self._publisher.start()
 
     def _facts(self) -> Facts:
@@ -183,17 +185,18 @@ class Publishing:
         goal = self.looks + often
         until(lambda: self.looks > goal)
 
-    def stop(self) -> None:
+    def stop(self, within_s: float) -> bool:
+        """Whether it ended in time."""
         self._publisher.stop()
-        self._publisher.join(30)
-        assert not self._publisher._thread.is_alive()
+        self._publisher.join(within_s)
+        return not self._publisher._thread.is_alive()
 
 
 @contextmanager
 def publishing(server: FaultyServer, folder: Path, **waits: float) -> Iterator[Publishing]:
     running = Publishing(server, folder, **waits)
     yield running
-    running.stop()
+    assert running.stop(within_s=30)
 
 
 @pytest.mark.scenario("REC-31")
@@ -228,6 +231,20 @@ def test_a_health_that_stays_unknown_is_published_all_the_same(server: FaultySer
     with publishing(server, tmp_path, every_s=0.1):
         until(lambda: server.patched)
     assert statuses(server)[0]["error"] == "events: not read yet"
+
+
+def test_a_stop_is_published_although_nothing_is_known_yet(server: FaultyServer, tmp_path: Path) -> None:
+    with publishing(server, tmp_path) as running:
+        running.look(often=1)
+    assert len(server.patched) == 1
+
+
+def test_a_stop_leaves_a_server_alone_that_does_not_answer(server: FaultyServer, tmp_path: Path) -> None:
+    server.patch_answer = None
+    running = Publishing(server, tmp_path, read_timeout_s=600.0)
+    running.well()
+    until(lambda: server.patched)
+    assert not running.stop(within_s=0.01)
 
 
 # What is refused.
