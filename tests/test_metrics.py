@@ -23,7 +23,8 @@ NAMES = {
     "kube9_events_truncated_total", "kube9_database_operations_total", "kube9_database_query_duration_seconds_bucket",
     "kube9_database_health", "kube9_database_write_errors_total", "kube9_database_last_commit_timestamp_seconds",
     "kube9_events_retention_cleanup_last_run_timestamp", "kube9_events_retention_cleanup_events_deleted",
-    "kube9_watch_connected", "kube9_watch_forbidden", "kube9_watch_lag_seconds", "process_resident_memory_bytes",
+    "kube9_watch_connected", "kube9_watch_forbidden", "kube9_watch_lag_seconds", "kube9_status_publish_errors_total",
+    "process_resident_memory_bytes",
 }  # fmt: skip
 CLOSED = {
     "event_type": {*EVENT_TYPES, OTHER},
@@ -127,6 +128,8 @@ def test_every_number_stands_under_its_name() -> None:
     counts.drop("queue_full", 2)
     counts.redact(4)
     counts.fail_write()
+    for _ in range(3):
+        counts.fail_publish()
     counts.truncate(1)
     with counts.query():
         pass
@@ -141,6 +144,7 @@ def test_every_number_stands_under_its_name() -> None:
     assert value(samples, "kube9_events_dropped_total", reason="queue_full") == counts.dropped_total == 2
     assert value(samples, "kube9_events_redacted_total") == 4
     assert value(samples, "kube9_database_write_errors_total") == 1
+    assert value(samples, "kube9_status_publish_errors_total") == 3
     assert value(samples, "kube9_events_truncated_total") == 1
     assert value(samples, "kube9_events_watch_errors_total", resource="events", reason="expired") == 1
     assert value(samples, "kube9_watch_forbidden", resource="events") == 1

@@ -15,6 +15,7 @@ from conftest import ROOT, SAMPLE, Kube9, rows
 from faulty_server import FaultyServer
 from impatient import SETTINGS
 from loopback import Serving, kubeconfig
+from test_docs import coded, table
 from test_metrics import read, value
 from test_serve import ALWAYS, locked, recorded
 
@@ -146,6 +147,15 @@ def test_a_change_of_health_is_published(kube9: Kube9, server: FaultyServer) -> 
     assert refused["error"].startswith("events: the API server refuses: HTTP 403")
     assert again["error"] is None
     assert refused["collectionStats"]["totalFailureCount"] > well["collectionStats"]["totalFailureCount"] == 0
+
+
+def test_the_page_lists_what_is_written(server: FaultyServer) -> None:
+    page = (ROOT / "docs" / "status.md").read_text()
+    StatusMap(server.api(), PLACE).publish("healthy", [])
+    (status,) = statuses(server)
+    assert [coded(row[0]) for row in table(page, "key")] == sorted(server.patched[0].body["data"])
+    assert [coded(row[0]) for row in table(page, "field of `status`")] == list(status)
+    assert [coded(row[0]) for row in table(page, "field of `collectionStats`")] == list(status["collectionStats"])
 
 
 def test_problems_are_one_line_that_is_bounded(server: FaultyServer) -> None:
@@ -435,13 +445,15 @@ def test_what_is_no_place_is_refused(where: str) -> None:
         status_map.place(where, "here")
 
 
-def test_a_name_without_a_namespace_is_refused_where_nothing_tells_it(kube9: Kube9, server: FaultyServer) -> None:
-    done = kube9(
-        "serve", "--kubeconfig", server.kubeconfig, "--status-configmap", "kube9-operator-status", "--log-format", "json"
-    )
+def test_a_name_without_a_namespace_is_refused_where_nothing_tells_it() -> None:
+    with pytest.raises(errors.InvalidArgument, match="is in no namespace: give it as NAMESPACE/NAME, or set POD_NAMESPACE"):
+        status_map.place("kube9-operator-status", None)
+
+
+def test_serve_refuses_what_is_no_place(kube9: Kube9, server: FaultyServer) -> None:
+    done = kube9("serve", "--kubeconfig", server.kubeconfig, "--status-configmap", "a/b/c", "--log-format", "json")
     assert (done.code, done.error["code"]) == (1, "INVALID_ARGUMENT")
-    assert "is in no namespace" in done.error["error"]
-    assert "POD_NAMESPACE" in done.error["details"]
+    assert done.error["error"] == '--status-configmap: "a/b/c" names no ConfigMap'
 
 
 # How it is sent.
