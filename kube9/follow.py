@@ -1,7 +1,8 @@
 """Following: a page, and then what arrives, until the reader goes away or the caller stops.
 
 The file is looked at a few times a second, and asked only when it was written; each look is a short read, so nobody is
-held up. `kubectl exec` passes no signals to the program, but it closes the pipes: their end is the sign to stop.
+held up. `kubectl exec -i` passes no signals to the program, but it closes stdin: its end is the sign to stop. Without -i there
+is no sign: stdout stays open when the caller goes, and the program would go on in the pod for ever. So it does not begin.
 """
 
 import os
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from kube9 import query, render
 from kube9.bind import Asked
+from kube9.errors import InvalidArgument
 from kube9.store import looks
 
 if TYPE_CHECKING:
@@ -24,14 +26,21 @@ ASK_AT_LEAST_S = 0.75  # two writes within a tick of the clock may look like one
 
 
 def follow(path: str, asked: Asked, writer: "render.Lines | Tables", run: Callable[[Asked], query.Answer]) -> None:
-    """Write a page, oldest first, and then what arrives, to stdout. Returns when nobody reads on. Raises as `query.run`.
+    """Write a page, oldest first, and then what arrives, to stdout. Returns when nobody reads on.
 
     Args:
         path: the database file, which is looked at.
         asked: the query.
         writer: what writes pages.
         run: answers a query.
+
+    Raises:
+        InvalidArgument: nothing would ever tell that the caller has gone.
+        Kube9Error: as `query.run`.
     """
+    if _goes_on_for_ever():
+        what = "following needs a stdin here: nothing else tells the pod that you went away"
+        raise InvalidArgument(what, "give `kubectl exec` the flag -i, as in `kubectl exec -i POD -- kube9 query …`")
     seen = looks(path)
     latest = answer = run(asked)
     if "after" not in asked.values:  # which come in the order of their changes already
@@ -66,6 +75,14 @@ def _reader_is_there() -> bool:
             elif events & (select.POLLERR | select.POLLHUP | select.POLLNVAL):
                 return False
     return True
+
+
+def _goes_on_for_ever() -> bool:
+    """Whether this is an exec into a container without a stdin: no parent here, not the container's own process, /dev/null."""
+    if os.getppid() != 0 or os.getpid() == 1 or sys.stdin is None:
+        return False
+    stdin = os.fstat(sys.stdin.fileno())
+    return stat.S_ISCHR(stdin.st_mode) and stdin.st_rdev == os.stat(os.devnull).st_rdev
 
 
 def _is_pipe(descriptor: int) -> bool:

@@ -22,6 +22,7 @@ PEOPLE = ("table", "wide", "text")
 JSON_KINDS = ("json", "array")
 YAML_WORDS = ("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf")
 EMPTY = '""'  # a row of one empty value: an empty line is no row to most readers of csv
+IN_ASCII = "kube9-operator"  # what is called by this name writes JSON in ASCII: escapes.py says for whom
 EPIPE, EBADF = 32, 9  # of errno, whose import is not needed for two numbers that every POSIX has
 
 TYPE_CHECKING = False
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 def document(answer: Answer, plan: "Plan", chosen: "dict[str, Any]") -> None:
     """Write an answer to stdout as one document, in the chosen format."""
     answer = only(answer, chosen["fields"])
-    write(yaml(answer, plan) if chosen["format"] == "yaml" else json(answer, plan))
+    write(yaml(answer, plan) if chosen["format"] == "yaml" else _for_caller(json(answer, plan)))
 
 
 def only(answer: Answer, fields: "list[str] | None") -> Answer:
@@ -126,7 +127,7 @@ class Lines:
         else:
             answer = only(answer, self.fields)
             kinds = [self.types[field]["type"] for field in answer.fields]
-            text = self._json(answer, kinds) if self.form == "jsonl" else self._csv(answer, kinds)
+            text = _for_caller(self._json(answer, kinds)) if self.form == "jsonl" else self._csv(answer, kinds)
         going_on = write(text)
         if going_on and last and answer.next_page_token and sys.stderr is not None and sys.stderr.isatty():
             say(f"{len(answer.rows)} of {total_of(answer)}; --all gives every row")
@@ -146,6 +147,15 @@ class Lines:
         for row in answer.rows:
             lines.append(",".join(_csv_value(value, kind) for value, kind in zip(row, kinds, strict=True)))
         return "".join(f"{line or EMPTY}\r\n" for line in lines)
+
+
+def _for_caller(text: str) -> str:
+    """JSON as the program that asks can read it."""
+    if text.isascii() or os.path.basename(sys.argv[0]) != IN_ASCII:
+        return text
+    from kube9.escapes import ascii_json  # for one caller, and few answers
+
+    return ascii_json(text)
 
 
 def total_of(answer: Answer) -> str:
