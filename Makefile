@@ -33,6 +33,7 @@ test: .venv/ready
 # packages that tests/cluster/README.md lists.
 test-cluster: .venv/ready
 	$(BIN)/python tests/cluster/kube9_images.py
+	cd tests/extension && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	$(CLUSTER) run --node -- $(BIN)/pytest -m "cluster or node"
 
 test-all: test test-cluster
