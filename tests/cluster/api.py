@@ -52,10 +52,10 @@ class Api:
             raise RuntimeError(f"{method} {path}: {response.status} {data[:300]!r}")
         return json.loads(data)
 
-    def make_events(self, namespace: str, count: int, prefix: str = "made", threads: int = 8) -> None:
+    def make_events(self, namespace: str, count: int, prefix: str = "made", threads: int = 8, **changes: object) -> None:
         """Create so many events, as fast as the server takes them."""
         with ThreadPoolExecutor(threads) as pool:
-            for _ in pool.map(lambda index: self.make_event(namespace, f"{prefix}-{index}"), range(count)):
+            for _ in pool.map(lambda index: self.make_event(namespace, f"{prefix}-{index}", **changes), range(count)):
                 pass
 
     def make_event(self, namespace: str, name: str, **changes: object) -> dict:
