@@ -37,6 +37,41 @@
 {{- end }}
 {{- end }}
 
+{{- /* What the recorder needs beside it. */ -}}
+{{- define "kube9.recorderEnv" -}}
+- name: SQLITE_TMPDIR # it has no other place to write
+  value: /data
+- name: STATUS_CONFIGMAP
+  value: {{ include "kube9.status" . }}
+- name: HEALTH_PORT
+  value: {{ .Values.healthPort | quote }}
+- name: LOG_LEVEL
+  value: {{ .Values.log.level | quote }}
+- name: LOG_FORMAT
+  value: {{ .Values.log.format | quote }}
+- name: EVENT_RETENTION_INFO_WARNING_DAYS
+  value: {{ .Values.retention.infoWarningDays | quote }}
+- name: EVENT_RETENTION_ERROR_CRITICAL_DAYS
+  value: {{ .Values.retention.errorCriticalDays | quote }}
+- name: KUBE9_EVENT_TTL
+  value: {{ .Values.eventTTL | quote }}
+{{- end }}
+
+{{- /* And what values add. One that is there already would be refused by the API server, which does not say why. */ -}}
+{{- define "kube9.extraEnv" -}}
+{{- $set := dict }}
+{{- range concat (include "kube9.env" . | fromYamlArray) (include "kube9.recorderEnv" . | fromYamlArray) }}
+{{- $_ := set $set .name true }}
+{{- end }}
+{{- range .Values.recorder.extraEnv }}
+{{- if hasKey $set .name }}
+{{- fail (printf "recorder.extraEnv: %s is set already: by the chart, or twice" .name) }}
+{{- end }}
+{{- $_ := set $set .name true }}
+{{- end }}
+{{- with .Values.recorder.extraEnv }}{{ toYaml . }}{{ end }}
+{{- end }}
+
 {{- define "kube9.securityContext" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
