@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from chart import CHART, helm, kubectl, look, render
+from charts import CHART, helm, kubectl, look, render
 from test_chart import DOCUMENTED
 
 pytestmark = pytest.mark.cluster
@@ -157,7 +157,7 @@ def test_files_of_ones_own_are_where_both_containers_look(what: str):
 
 def test_a_change_of_rules_makes_the_pod_anew_and_one_of_queries_does_not():
     def pod(values: dict[str, Any]) -> object:
-        return look(render(values), SET, "spec template".split())
+        return look(render(values), SET, ["spec", "template"])
 
     other = {"mine.yaml": "version: 1\n"}
     assert pod({"rules.files": MINE}) != pod({"rules.files": other})
