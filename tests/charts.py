@@ -1,29 +1,14 @@
 """The chart, rendered by the real helm, as objects."""
 
 import json
-import os
-import subprocess
-import tempfile
 from collections.abc import Iterable
+from subprocess import CompletedProcess
 
 import yaml
-from conftest import ROOT
+from cluster.operator_pod import CHART, run
 
-CHART = ROOT / "chart"
 POLICIES = "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy"
 Objects = dict[str, dict]
-
-
-def run(*words: str, input: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """A program of the cluster, such as helm; its stderr is in what pytest shows when it fails."""
-    done = subprocess.run([*words], capture_output=True, text=True, input=input, timeout=120, check=False)
-    assert done.returncode == 0 or not check, f"{words}: {done.stderr}"
-    return done
-
-
-def kubectl(*words: str, input: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """kubectl of the cluster around this process."""
-    return run(os.environ["KUBECTL"], *words, input=input, check=check)
 
 
 def nested(values: dict[str, object]) -> dict:
@@ -38,12 +23,10 @@ def nested(values: dict[str, object]) -> dict:
     return found
 
 
-def helm(*words: str, values: dict[str, object] | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """A command of helm, with values by dotted name."""
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump(nested(values or {}), file)
-        file.flush()
-        return run("helm", *words, *(["--values", file.name] if values is not None else []), check=check)
+def helm(*words: str, values: dict[str, object] | None = None) -> CompletedProcess[str]:
+    """A command of helm, with values by dotted name where it takes some; it may fail."""
+    given = ["--values", "-"] if values is not None else []
+    return run(["helm", *words, *given], 120, json.dumps(nested(values or {})))
 
 
 def render(values: dict[str, object] | None = None, namespace: str = "kube9-system", policies: bool = True) -> Objects:
@@ -55,8 +38,9 @@ def render(values: dict[str, object] | None = None, namespace: str = "kube9-syst
         policies: whether the cluster knows admission policies.
     """
     words = ["template", "kube9", str(CHART), "--namespace", namespace, *(["--api-versions", POLICIES] if policies else [])]
-    found = yaml.safe_load_all(helm(*words, values=values or {}).stdout)
-    return {f"{of['kind']}/{of['metadata']['name']}": of for of in found if of}
+    done = helm(*words, values=values or {})
+    assert done.returncode == 0, done.stderr
+    return {f"{of['kind']}/{of['metadata']['name']}": of for of in yaml.safe_load_all(done.stdout) if of}
 
 
 def look(objects: Objects, name: str, path: Iterable[str]) -> object:
@@ -64,9 +48,8 @@ def look(objects: Objects, name: str, path: Iterable[str]) -> object:
     found: object = objects.get(name)
     for part in path:
         if isinstance(found, list):
-            found = next((item for item in found if isinstance(item, dict) and item.get("name") == part), None) or (
-                found[int(part)] if part.isdigit() and int(part) < len(found) else None
-            )
+            by_name = {item["name"]: item for item in found if isinstance(item, dict) and "name" in item}
+            found = found[int(part)] if part.isdigit() else by_name.get(part)
         elif isinstance(found, dict):
             found = found.get(part)
         else:

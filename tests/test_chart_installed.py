@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from http.client import HTTPSConnection
 from urllib.parse import urlencode
 
+import charts
 import pytest
-from charts import CHART, helm, kubectl, render
 from cluster.api import Api, wait_for
+from cluster.operator_pod import CHART, helm, kubectl
 from test_cluster import api  # noqa: F401 - a fixture
 from test_permissions_cluster import documented
 
@@ -27,25 +28,30 @@ Rights = set[tuple[str, str, str]]  # resource, the one name or nothing, verb
 @pytest.fixture(scope="module")
 def release(api: Api) -> Iterator[str]:  # noqa: F811
     """The namespace of a release, which enforces the restricted standard."""
-    yield install("kube9-chart", "kube9", VALUES)
+    yield make_release("kube9-chart")
     helm("uninstall", "kube9", "--namespace", "kube9-chart")
     kubectl("delete", "namespace", "kube9-chart", "--wait=false")
 
 
-def install(namespace: str, name: str, values: dict[str, object]) -> str:
+def make_release(namespace: str, values: dict[str, object] | None = None) -> str:
     kubectl("create", "namespace", namespace)
     kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
-    helm("install", name, str(CHART), "--namespace", namespace, values=values)
+    assert deploy("install", namespace, values) == ""
     return namespace
 
 
+def deploy(verb: str, namespace: str, values: dict[str, object] | None = None, name: str = "kube9") -> str:
+    """Install or upgrade a release. Returns what is wrong."""
+    return charts.helm(verb, name, str(CHART), "--namespace", namespace, values=VALUES | (values or {})).stderr
+
+
 def get(namespace: str, *words: str) -> dict:
-    return json.loads(kubectl("-n", namespace, "get", *words, "-o", "json").stdout)
+    return json.loads(kubectl("-n", namespace, "get", *words, "-o", "json"))
 
 
 def test_the_pod_is_let_into_a_restricted_namespace(release: str):
     def pod() -> str:
-        return kubectl("-n", release, "get", "pod", POD, "-o", "json", check=False).stdout
+        return kubectl("-n", release, "get", "pod", POD, "-o", "json", check=False)
 
     made = json.loads(str(wait_for("the pod is made", pod)))
     assert made["metadata"]["labels"]["app.kubernetes.io/name"] == "kube9-operator"
@@ -61,7 +67,7 @@ def test_the_pod_is_let_into_a_restricted_namespace(release: str):
 
 def rights(user: str, namespace: str) -> Rights:
     """What `kubectl auth can-i --list` shows of resources."""
-    shown = kubectl("auth", "can-i", "--list", "--as", user, "-n", namespace).stdout
+    shown = kubectl("auth", "can-i", "--list", "--as", user, "-n", namespace)
     return {
         (resource, name, verb)
         for resource, _, names, verbs in RIGHT.findall(shown)
@@ -119,7 +125,7 @@ def test_a_reader_may_find_the_pod_enter_it_and_read_the_status(release: str):
 
 def test_a_release_for_one_namespace_may_look_there_only(api: Api):  # noqa: F811
     watched = api.make_namespace("kube9-chart-shop")
-    namespace = install("kube9-chart-one", "kube9", VALUES | {"watch.namespace": watched})
+    namespace = make_release("kube9-chart-one", {"watch.namespace": watched})
     try:
         own = {("namespaces", watched, "get")}
         expected = {right for right in on_the_page() if right[0] not in ("nodes", "namespaces")} | own
@@ -139,7 +145,7 @@ class Caller:
     def __init__(self, api: Api, namespace: str, name: str) -> None:  # noqa: F811
         kubectl("-n", namespace, "create", "serviceaccount", name)
         self.server, self.context = api.server, api.context
-        self.token = kubectl("-n", namespace, "create", "token", name).stdout.strip()
+        self.token = kubectl("-n", namespace, "create", "token", name).strip()
 
     def exec(self, container: str | None, *, how: str = "exec", method: str = "POST", upgrade: str = "", at: str) -> str:
         """What the API server says."""
@@ -174,7 +180,7 @@ ROADS = {"spdy": ("POST", "SPDY/3.1"), "websocket": ("GET", "websocket")}
 @pytest.fixture(scope="module")
 def entered(release: str) -> str:
     """The namespace, once the pod is there and the policy is in force."""
-    wait_for("the pod is made", lambda: not kubectl("-n", release, "get", "pod", POD, check=False).returncode)
+    wait_for("the pod is made", lambda: kubectl("-n", release, "get", "pod", POD, check=False))
     return release
 
 
@@ -242,14 +248,14 @@ def test_who_may_update_the_statefulset_enters_and_attaches_to_the_recorder(api:
         wait_for("the bindings are in force", lambda caller=caller: LET_IN in caller.exec("operator", at=entered))
         for how in ("exec", "attach"):
             assert (LET_IN in caller.exec("recorder", how=how, at=entered)) is passes
-        assert (LET_IN in caller.exec(None, at=entered)) is False
+        assert LET_IN not in caller.exec(None, at=entered)
 
 
 def test_the_policy_is_about_this_one_pod(api: Api, reader: Caller, entered: str):  # noqa: F811
     elsewhere = api.make_namespace("kube9-chart-elsewhere")
     containers = [{"name": name, "image": "test.local/none"} for name in ("operator", "recorder")]
     pod = {"metadata": {"name": POD}, "spec": {"containers": containers, "schedulerName": "nobody"}}
-    wait_for("its account is made", lambda: not kubectl("-n", elsewhere, "get", "sa", "default", check=False).returncode)
+    wait_for("its account is made", lambda: kubectl("-n", elsewhere, "get", "sa", "default", check=False))
     api.request("POST", f"/api/v1/namespaces/{elsewhere}/pods", pod)
     caller = Caller(api, elsewhere, "reader")
     kubectl("-n", elsewhere, "create", "rolebinding", "reader", "--clusterrole=admin", f"--serviceaccount={elsewhere}:reader")
@@ -267,38 +273,35 @@ def status(namespace: str) -> dict:
 def test_an_upgrade_and_a_rollback_leave_what_the_recorder_wrote(release: str):
     assert status(release) == {}
     recorder = Api(os.environ["KUBECONFIG"])
-    recorder.token = kubectl("-n", release, "create", "token", "kube9-operator").stdout.strip()
+    recorder.token = kubectl("-n", release, "create", "token", "kube9-operator").strip()
     told = {"status": '{"health": "healthy"}'}
     recorder.request("PATCH", f"/api/v1/namespaces/{release}/configmaps/{STATUS}", {"data": told})
     recorder.close()
-    for words in (("upgrade", "kube9", str(CHART)), ("rollback", "kube9", "1")):
-        helm(*words, "--namespace", release, values=VALUES | {"extraLabels": {"a": "b"}} if words[0] == "upgrade" else None)
-        labels = get(release, "configmap", STATUS)["metadata"]["labels"]
-        assert ("a" in labels) is (words[0] == "upgrade")
-        assert status(release) == told
+    assert deploy("upgrade", release, {"extraLabels": {"a": "b"}}) == ""
+    assert "a" in get(release, "configmap", STATUS)["metadata"]["labels"]
+    assert status(release) == told
+    helm("rollback", "kube9", "1", "--namespace", release)
+    assert "a" not in get(release, "configmap", STATUS)["metadata"]["labels"]
+    assert status(release) == told
 
 
 def test_the_claim_outlives_its_release_and_is_taken_up_again(api: Api):  # noqa: F811
-    namespace = install("kube9-chart-again", "kube9", VALUES)
+    namespace = make_release("kube9-chart-again")
     uid = get(namespace, "pvc", "kube9-operator-data")["metadata"]["uid"]
     helm("uninstall", "kube9", "--namespace", namespace)
     kinds = "sts,svc,cm,sa,role,rolebinding"
     left = {of["metadata"]["name"] for of in get(namespace, kinds)["items"]} - {"default", "kube-root-ca.crt"}
     assert left == set()
-    refused = helm("install", "other", str(CHART), "--namespace", namespace, values=VALUES, check=False)
-    assert refused.returncode == 1
-    assert "kube9-operator-data" in refused.stderr
-    helm("install", "kube9", str(CHART), "--namespace", namespace, values=VALUES)
+    assert "kube9-operator-data" in deploy("install", namespace, name="another")
+    assert deploy("install", namespace) == ""
     assert get(namespace, "pvc", "kube9-operator-data")["metadata"]["uid"] == uid
     helm("uninstall", "kube9", "--namespace", namespace)
 
 
-def test_two_releases_in_two_namespaces_share_nothing(release: str):
-    names = [set(render(namespace=namespace)) for namespace in (release, "kube9-chart-two")]
-    outside = [
-        {name for name, of in render(namespace=namespace).items() if "namespace" not in of["metadata"]}
-        for namespace in (release, "kube9-chart-two")
-    ]
-    assert len(outside[0]) == 4
-    assert outside[0] & outside[1] == set()
-    assert names[0] - outside[0] == names[1] - outside[1]
+def test_two_releases_in_two_namespaces_share_nothing():
+    here, there = (
+        {(of["metadata"].get("namespace"), name) for name, of in charts.render(namespace=namespace).items()}
+        for namespace in ("kube9-chart", "kube9-chart-two")
+    )
+    assert len([name for namespace, name in here if namespace is None]) == 4
+    assert here & there == set()

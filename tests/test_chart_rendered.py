@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from charts import CHART, helm, kubectl, look, render
+from charts import helm, look, render
+from cluster.operator_pod import CHART, kubectl, run
 from test_chart import DOCUMENTED
 
 pytestmark = pytest.mark.cluster
@@ -92,14 +93,14 @@ def namespace() -> str:
     labels = {f"pod-security.kubernetes.io/{what}": "restricted" for what in ("enforce", "warn")}
     made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"labels": labels}}
     for name in (NAMESPACE, WATCHED):
-        kubectl("apply", "-f", "-", input=json.dumps(made | {"metadata": made["metadata"] | {"name": name}}))
+        kubectl("apply", "-f", "-", stdin=json.dumps(made | {"metadata": made["metadata"] | {"name": name}}))
     return NAMESPACE
 
 
 def refusals(objects: list[dict]) -> str:
     """What the API server says against objects, without making them. It does not know ServiceMonitors."""
     known = [of for of in objects if of["kind"] != "ServiceMonitor"]
-    return kubectl("apply", "--dry-run=server", "-f", "-", input=yaml.safe_dump_all(known), check=False).stderr
+    return run([os.environ["KUBECTL"], "apply", "--dry-run=server", "-f", "-"], 120, yaml.safe_dump_all(known)).stderr
 
 
 def test_helm_finds_no_fault():
@@ -236,7 +237,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("values", "said"), WRONG, ids=[json.dumps(values) for values, _ in WRONG])
 def test_a_wrong_value_is_refused_and_named(values: dict[str, Any], said: str):
-    done = helm("template", "kube9", str(CHART), values=values, check=False)
+    done = helm("template", "kube9", str(CHART), values=values)
     assert done.returncode == 1
     assert said in done.stderr
     assert len(done.stderr.splitlines()) < 10
