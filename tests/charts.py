@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from functools import cache
 from subprocess import CompletedProcess
 
 import yaml
@@ -30,15 +31,20 @@ def helm(*words: str, values: dict[str, object] | None = None) -> CompletedProce
 
 
 def render(values: dict[str, object] | None = None, namespace: str = "kube9-system", policies: bool = True) -> Objects:
-    """What the chart makes of values: KIND/NAME -> object.
+    """What the chart makes of values: KIND/NAME -> object. For reading only.
 
     Args:
         values: by dotted name; the others are the defaults.
         namespace: of the release.
         policies: whether the cluster knows admission policies.
     """
-    words = ["template", "kube9", str(CHART), "--namespace", namespace, *(["--api-versions", POLICIES] if policies else [])]
-    done = helm(*words, values=values or {})
+    return _render(json.dumps(nested(values or {})), namespace, policies)
+
+
+@cache
+def _render(values: str, namespace: str, policies: bool) -> Objects:
+    known = ["--api-versions", POLICIES] if policies else []
+    done = run(["helm", "template", "kube9", str(CHART), "--namespace", namespace, *known, "--values", "-"], 120, values)
     assert done.returncode == 0, done.stderr
     return {f"{of['kind']}/{of['metadata']['name']}": of for of in yaml.safe_load_all(done.stdout) if of}
 
