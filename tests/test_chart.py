@@ -54,6 +54,8 @@ def row(name: str) -> str:
 def test_the_chart_and_the_program_have_one_version():
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
+    for page in (README, (ROOT / "README.md").read_text()):
+        assert re.findall(r"/kube9-operator:(\S+)", page) == [__version__]
 
 
 def test_the_defaults_are_valid():

@@ -10,6 +10,8 @@ from charts import helm, look, render
 from cluster.operator_pod import CHART, kubectl, run
 from test_chart import DOCUMENTED
 
+from kube9.version import __version__
+
 pytestmark = pytest.mark.cluster
 NAMESPACE, WATCHED = "kube9-dry", "kube9-dry-shop"
 POD = "spec template spec"
@@ -28,9 +30,9 @@ GROUP = {"kind": "Group", "name": "oidc:developers"}
 
 # Value, what it is given, in which object and where it shows, as what; and other values that it needs.
 EFFECTS: list[tuple[str, Any, str, str, Any, dict[str, Any]]] = [
-    ("image.repository", "r.test:5000/ops/kube9", SET, f"{RECORDER} image", "r.test:5000/ops/kube9:0.1.0", {}),
+    ("image.repository", "r.test:5000/ops/kube9", SET, f"{RECORDER} image", f"r.test:5000/ops/kube9:{__version__}", {}),
     ("image.tag", "v1", SET, f"{OPERATOR} image", "kube9-operator:v1", {}),
-    ("image.digest", f"sha256:{'0a' * 32}", SET, f"{RECORDER} image", f"kube9-operator:0.1.0@sha256:{'0a' * 32}", {}),
+    ("image.digest", f"sha256:{'0a' * 32}", SET, f"{RECORDER} image", f"kube9-operator:{__version__}@sha256:{'0a' * 32}", {}),
     ("image.pullPolicy", "Never", SET, f"{OPERATOR} imagePullPolicy", "Never", {}),
     ("image.pullSecrets", ["login"], SET, f"{POD} imagePullSecrets", [{"name": "login"}], {}),
     ("retention.infoWarningDays", 0.5, SET, f"{RECORDER} env EVENT_RETENTION_INFO_WARNING_DAYS value", "0.5", {}),
