@@ -19,7 +19,7 @@ SEVERITIES = ["info", "warning", "error", "critical"]
 RESOURCES = ["events", "nodes", "namespaces", "pods", "deployments", "endpointslices", "claims", "autoscalers"]
 EVERY_MS, WATCHED_MS, DAY_MS = 260_000, 200_000, 86_400_000
 STRETCH = "INSERT INTO coverage (resource, from_at, to_at, cause, recovered_from) VALUES (?, ?, ?, 'not_running', ?)"
-BEAT = "INSERT INTO heartbeat VALUES (1, ?, ?, 1, '0', 'healthy', 0, 0, ?, '[]')"
+BEAT = "INSERT INTO heartbeat VALUES (1, ?, ?, 1, '0', 'healthy', 0, 0, ?, '[]', NULL)"
 
 
 def main() -> None:

@@ -76,7 +76,7 @@ class Event(Message):
     uid: str | None
     """uid of the Event object"""
     cluster: str | None
-    """uid of the cluster's namespace kube-system"""
+    """uid of the cluster's namespace kube-system, or of the one namespace that was watched"""
     origin: _Origin
     """how it came here"""
     recorded_at: datetime
@@ -153,6 +153,8 @@ class Status(Message):
     """events that wait to be written"""
     dropped_total: int
     """events dropped because the queue was full"""
+    namespace: str | None
+    """the only namespace that is watched; null for all"""
     watch: dict[str, Any]
     """for each watched resource: connected, last_event_at, lag_seconds, proven_at, problem and more"""
     query_problems: list[Any]

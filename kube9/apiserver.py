@@ -125,12 +125,15 @@ class ApiServer:
         self._sockets.end()
         self._session.pool.clear()
 
-    def cluster_uid(self) -> str:
-        """What tells this cluster from any other: the uid of kube-system, or of our own namespace."""
+    def cluster_uid(self, namespace: str | None = None) -> str:
+        """What tells this cluster from any other: the uid of kube-system, or of our own namespace.
+
+        Where one namespace alone may be read it is the uid of that: nothing else is asked for. Raises Refused, Unreachable.
+        """
         try:
-            answer = self.get("/api/v1/namespaces/kube-system")
+            answer = self.get(f"/api/v1/namespaces/{namespace or 'kube-system'}")
         except Refused as refusal:
-            if refusal.status != http.client.FORBIDDEN or not os.path.exists(NAMESPACE_FILE):
+            if namespace or refusal.status != http.client.FORBIDDEN or not os.path.exists(NAMESPACE_FILE):
                 raise
             with open(NAMESPACE_FILE, encoding="utf-8") as file:
                 answer = self.get(f"/api/v1/namespaces/{file.read().strip()}")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from kube9 import errors, fresh, logs, plan, render, store, times
 
 STDIN = "/dev/stdin"  # what - stands for; cyclopts would take a lone dash for an option
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names
+NAMESPACE = re.compile("[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 MOST_READ = 64 * 1024  # bytes of a description on standard input; far more than is kept
 
 
@@ -17,6 +20,7 @@ def serve(
     db: str | None = None,
     kubeconfig: str | None = None,
     context: str | None = None,
+    namespace: str = "",
     log_level: str = "info",
     log_format: str = "text",
     health_port: int = 8080,
@@ -40,8 +44,19 @@ def serve(
         except ValueError as error:
             what = f"--event-ttl: {event_ttl!r} is {error}"
             raise errors.InvalidArgument(what, "give it as the API server's own flag has it") from None
-        left = serve.serve(path, api, chosen, health_port=health_port, event_ttl_ms=event_ttl_ms, status=status)
+        only = _namespace(namespace)
+        left = serve.serve(
+            path, api, chosen, health_port=health_port, event_ttl_ms=event_ttl_ms, status=status, namespace=only
+        )
     return 1 if left else 0
+
+
+def _namespace(name: str) -> str | None:
+    """The only namespace to watch, None for all. Raises InvalidArgument for what cannot be the name of one."""
+    if name and not NAMESPACE.fullmatch(name):
+        what = f"--namespace: {name!r} is no name of a namespace"
+        raise errors.InvalidArgument(what, "one has lower-case letters, digits and dashes, and at most 63 of them")
+    return name or None
 
 
 def import_files(

@@ -129,10 +129,10 @@ class Commits:
         elif len(first.events) > 1:
             half = len(first.events) // 2
             for events in (first.events[:half], first.events[half:]):
-                self.write([Batch(events, first.origin, first.cluster)])
+                self.write([Batch(events, first.origin, first.cluster, namespace=first.namespace)])
             self.write([first._replace(events=[])])
         elif first.events and (first.position or first.proof or first.objects):
-            self.write([Batch(first.events, first.origin, first.cluster)])
+            self.write([Batch(first.events, first.origin, first.cluster, namespace=first.namespace)])
             self.write([first._replace(events=[])])
         elif first.events:
             event = first.events[0]

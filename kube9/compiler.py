@@ -227,6 +227,7 @@ class _Compiler:
             "narrow": self._narrow(name, query),
             "paged": paged,
             "window": query.window and [python_name(option) for option in query.window],
+            "namespaces": [python_name(option) for option in query.by_namespace()],
             "own": False,
         }
         options = Options(self.document, self.spec, self.types, name, query, declared)

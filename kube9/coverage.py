@@ -48,9 +48,11 @@ LIMIT 1
 IMPORTED = "SELECT from_at, to_at FROM coverage WHERE resource = 'import' ORDER BY from_at"
 EVICTED = "SELECT severity, cause, before_at FROM evictions WHERE before_at > ?"
 BEAT = "SELECT beat_at FROM heartbeat"
+SCOPES = "SELECT from_at, namespace, recovered_from FROM scopes ORDER BY id"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from kube9.reach import Span
     from kube9.store import Connection
 
 
@@ -83,7 +85,15 @@ class Coverage:
         self.more_gaps = False
 
 
-def read(connection: "Connection", since: str | None, until: str | None, *, severities: list[str], now_ms: int) -> Coverage:
+def read(
+    connection: "Connection",
+    since: str | None,
+    until: str | None,
+    *,
+    severities: list[str],
+    namespaces: list[str] | None = None,
+    now_ms: int,
+) -> Coverage:
     """What of a window was watched, as a connection sees the database.
 
     Args:
@@ -91,6 +101,7 @@ def read(connection: "Connection", since: str | None, until: str | None, *, seve
         since: begin of the window; None is the first recording.
         until: end of the window; None is the present, or the last proof while the recorder is at work.
         severities: those asked for; what is no longer kept of others is no gap.
+        namespaces: those asked for, None for all; while only one was watched, answers about it alone are covered.
         now_ms: the present, milliseconds since 1970.
 
     Raises:
@@ -103,7 +114,15 @@ def read(connection: "Connection", since: str | None, until: str | None, *, seve
         return Coverage(None, None)
     present, why, proven_from = _present(connection, last[0], now_ms)
     end = max(begin, min(until or present, present))
-    gaps, cut = _all_gaps(connection, begin, end, why, proven_from)
+    outside: list[Span] = []
+    left_out: tuple[str, ...] = ()
+    scopes = connection.execute(SCOPES).fetchall()
+    if scopes:
+        from kube9 import reach  # which most databases do not need
+
+        outside = reach.out_of_reach(connection, scopes, namespaces, begin, end)
+        left_out = reach.CLUSTER_WIDE if namespaces else ()
+    gaps, cut = _all_gaps(connection, begin, end, why, proven_from, outside, left_out)
     if first[2] and begin < first[2]:  # the stretches before it are no longer kept
         gaps.append(Gap(begin, min(first[2], end), "older_than_retention", None))
     complete = all(gap.recovered for gap in gaps) and all(_is_known(connection, name, begin, end) for name in cut)
@@ -113,13 +132,13 @@ def read(connection: "Connection", since: str | None, until: str | None, *, seve
     found = Coverage(begin, end)
     found.gaps, found.more_gaps = gaps[-MOST_GAPS:], bool(cut) or len(gaps) > MOST_GAPS
     found.complete = complete and not evicted
-    (watched, known), (watched_before, known_before) = (_sums(connection, EVENTS, at, last[0]) for at in (end, begin))
-    found.covered_seconds = (watched - watched_before) // 1000
+    watched, known = _within(connection, begin, end, last[0], outside)
+    found.covered_seconds = watched // 1000
     if evicted:
         kept_from = min(max(begin, *(before for _, _, before in evicted)), end)
-        known_before = _sums(connection, EVENTS, kept_from, last[0])[1]
+        known = _within(connection, kept_from, end, last[0], outside)[1]
     length_ms = _ms(end) - _ms(begin)
-    found.percent = 100 * (known - known_before) / length_ms if length_ms else 100.0
+    found.percent = 100 * known / length_ms if length_ms else 100.0
     return found
 
 
@@ -133,16 +152,36 @@ def _present(connection: "Connection", proven_at: str | None, now_ms: int) -> tu
     return (proven_at if proven_at and proven_at > proven_from else now), "disconnected", proven_from
 
 
-def _all_gaps(connection: "Connection", begin: str, end: str, why: str, proven_from: str) -> tuple[list[Gap], list[str]]:
+def _all_gaps(
+    connection: "Connection",
+    begin: str,
+    end: str,
+    why: str,
+    proven_from: str,
+    outside: "list[Span]",
+    left_out: tuple[str, ...],
+) -> tuple[list[Gap], list[str]]:
     """The gaps of a window; a gap that all resources have is told once. And the resources whose older ones are left out."""
     events, more = _gaps_of(connection, EVENTS, begin, end, why, proven_from)
     cut = [EVENTS] if more else []
-    together = _Together(events)
+    together = _Together(_without(events, outside))
     for (resource,) in connection.execute(OTHERS).fetchall():
-        gaps, more = _gaps_of(connection, resource, begin, end, why, proven_from)
-        cut += [resource] if more else []
-        together.add(resource, gaps)
-    return together.told(), cut
+        if resource not in left_out:
+            gaps, more = _gaps_of(connection, resource, begin, end, why, proven_from)
+            cut += [resource] if more else []
+            together.add(resource, _without(gaps, outside))
+    scoped = [Gap(*part[:2], "outside_scope", None, recovered=part[2]) for span in outside for part in span.parts()]
+    return together.told() + scoped, cut
+
+
+def _without(gaps: list[Gap], outside: "list[Span]") -> list[Gap]:
+    """The parts of gaps that are within reach."""
+    if not outside:
+        return gaps
+    from kube9 import reach
+
+    pieces = ((gap, piece) for gap in gaps for piece in reach.rest(gap.begin, gap.end, outside))
+    return [Gap(*piece, gap.cause, gap.resource, recovered=gap.recovered) for gap, piece in pieces]
 
 
 class _Together:
@@ -228,6 +267,18 @@ def _end_before(connection: "Connection", resource: str, at: str) -> str | None:
 def _is_known(connection: "Connection", resource: str, begin: str, end: str) -> bool:
     """Whether all of a window was watched or read afterwards; it ends before the last stretch of the resource does."""
     return _sums(connection, resource, end, end)[1] - _sums(connection, resource, begin, end)[1] == _ms(end) - _ms(begin)
+
+
+def _within(connection: "Connection", begin: str, end: str, last: str | None, outside: "list[Span]") -> tuple[int, int]:
+    """How long events were watched in a window, and how long they were or were read afterwards: milliseconds."""
+    (watched, known), before = (_sums(connection, EVENTS, at, last) for at in (end, begin))
+    watched, known = watched - before[0], known - before[1]
+    for span in outside:
+        first, until = max(span.begin, begin), span.end
+        if first < until:
+            lost = _within(connection, first, until, last, [])
+            watched, known = watched - lost[0], known - lost[1] + _ms(until) - _ms(max(first, span.known_from))
+    return watched, known
 
 
 def _sums(connection: "Connection", resource: str, at: str, last: str | None) -> tuple[int, int]:

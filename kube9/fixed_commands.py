@@ -83,6 +83,12 @@ COMMANDS: "dict[str, Plan]" = {
                 "--kubeconfig", doc="kubeconfig file; by default the pod's account, or $KUBECONFIG", kind="file"
             ),
             "context": _argument("--context", doc="context of the kubeconfig"),
+            "namespace": _argument(
+                "--namespace",
+                "-n",
+                doc="watch this namespace alone, with rights in it alone; all when empty",
+                env="KUBE9_NAMESPACE",
+            ),
             "log_level": _argument(
                 "--log-level", doc="how much is logged", choices=("debug", "info", "warning", "error"), env="LOG_LEVEL"
             ),

@@ -107,6 +107,7 @@ class Facts(NamedTuple):
     queue_size: int
     queue_capacity: int
     stopping: bool = False
+    namespace: str | None = None  # the only one that is watched
     left_out: Sequence[str] = ()  # what of the configuration is not used, because it is wrong
 
 

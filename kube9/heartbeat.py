@@ -10,8 +10,8 @@ from kube9.version import __version__
 
 BEAT = """
 INSERT OR REPLACE INTO heartbeat (
-    id, beat_at, started_at, pid, version, health, queue_size, dropped_total, watch, problems)
-VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    id, beat_at, started_at, pid, version, health, queue_size, dropped_total, watch, problems, namespace)
+VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 
@@ -31,7 +31,7 @@ def write(connection: sqlite3.Connection, facts: Facts, *, dropped: int, now_ms:
     watches = {watch.resource: health.report(watch, now_ms) for watch in facts.watches}
     row = (
         at, facts.started_at, os.getpid(), __version__, verdict.state, facts.queue_size, dropped, json.dumps(watches),
-        json.dumps(verdict.problems),
+        json.dumps(verdict.problems), facts.namespace,
     )  # fmt: skip
     connection.execute(BEAT, row)
     return verdict

@@ -88,10 +88,11 @@ class Batch(NamedTuple):
 
     events: list[Event]
     origin: str  # watch, import or api
-    cluster: str | None = None  # uid of kube-system; None where a dump does not tell
+    cluster: str | None = None  # uid of kube-system, or of the namespace; None where a dump does not tell
     position: Position | None = None
     proof: Proof | None = None
     objects: Objects | None = None
+    namespace: str | None = None  # the only one of the cluster that is watched
 
     @property
     def size(self) -> int:

@@ -10,6 +10,9 @@ under the same name is another object.
 
 Lines of a watch may be older than what a list that broke off has told already; their resource version says so. What a
 list tells is taken as it is, because versions go back when etcd is restored.
+
+What a recorder of one namespace knows is kept apart from what is known of its cluster (`kube9.clusters`). Of an object
+that both know, changes are measured from what is newer, or what one has told already the other would tell again.
 """
 
 import sqlite3
@@ -27,19 +30,23 @@ LISTED = "SELECT 1 FROM counters WHERE name = ?"
 LIST = "INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 
-def apply(connection: sqlite3.Connection, cluster_id: int, objects: Objects) -> list[Event]:
+def apply(
+    connection: sqlite3.Connection, cluster_id: int, objects: Objects, alike: frozenset[int] = frozenset()
+) -> list[Event]:
     """Store what was read of objects. Returns what is derived from it, to be stored in the same transaction.
 
-    Rows of events of which it tells the owner, or the size and class of their claim, are completed and take a new
-    `change_seq`. Raises sqlite3.Error.
+    `alike` are the other clusters that may be the same one. Rows of events of which it tells the owner, or the size and
+    class of their claim, are completed and take a new `change_seq`. Raises sqlite3.Error.
     """
-    table = _Table(connection, cluster_id, objects)
+    table = _Table(connection, cluster_id, objects, alike)
     events: list[Event] = []
     changes: list[Change] = []
     for seen in table.seen():
-        known = table.find(seen)
+        known, newer = table.find(seen), table.find_elsewhere(seen)
+        if newer and not table.list_id and 0 < (seen.state or {}).get("version", 0) < newer.version:
+            continue  # a watch that goes on where it stood tells it again
         for change in _compare(known, seen, objects.at, listed=table.list_id > 0, grounded=table.grounded):
-            derived = derive(objects.resource, change)
+            derived = derive(objects.resource, change._replace(before=newer.state) if newer and change.after else change)
             events += derived.events
             table.keep(change, derived.kept)
             changes.append(change)
@@ -75,9 +82,10 @@ def _end(known: Known, seen: Seen, at: str) -> Change:
 class _Table:
     """The rows of one resource, on the way of one page or of lines of a watch."""
 
-    def __init__(self, connection: sqlite3.Connection, cluster_id: int, objects: Objects) -> None:
+    def __init__(self, connection: sqlite3.Connection, cluster_id: int, objects: Objects, alike: frozenset[int]) -> None:
         self._connection, self._execute, self._objects = connection, connection.execute, objects
         self._resource = (cluster_id, objects.resource)
+        self._elsewhere = [(other, objects.resource) for other in alike]
         self._counter = f"list:{cluster_id}:{objects.resource}"
         self._known: Known | None = None  # as it was found last
         self.list_id = times.ms(objects.at) if objects.listed or objects.whole else 0
@@ -94,6 +102,15 @@ class _Table:
         """What is known of the object of this name."""
         self._known = known_objects.find(self._connection, (*self._resource, seen.namespace, seen.name))
         return self._known
+
+    def find_elsewhere(self, seen: Seen) -> Known | None:
+        """What is known of the object that was found last where it is known as newer, if it is."""
+        here, newest = self._known, None
+        for resource in self._elsewhere:
+            other = known_objects.find(self._connection, (*resource, seen.namespace, seen.name))
+            if other and other.uid == seen.uid and (here is None or here.uid != other.uid or here.version < other.version):
+                here = newest = other
+        return newest
 
     def keep(self, change: Change, kept: State) -> None:
         """Write what is to be known of the object that was found last; only what differs."""

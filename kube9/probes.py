@@ -98,6 +98,7 @@ class Server:
                 "status": verdict.state,
                 "ready": verdict.ready,
                 "version": __version__,
+                "namespace": facts.namespace,
                 "started_at": facts.started_at,
                 "uptime_seconds": health.age_s(facts.started_at, now_ms),
                 "watches": [{"resource": watch.resource, **health.report(watch, now_ms)} for watch in facts.watches],

@@ -198,7 +198,9 @@ def _coverage(connection: store.Connection, asked: Asked) -> coverage.Coverage:
     if not query["database"]:
         return coverage.Coverage(None, None)
     since, until = (values.get(name) for name in query["window"])
-    found = coverage.read(connection, since, until, severities=_severities(asked), now_ms=times.now_ms())
+    found = coverage.read(
+        connection, since, until, severities=_severities(asked), namespaces=_namespaces(asked), now_ms=times.now_ms()
+    )
     if "require_coverage" in values:
         from kube9 import coverage_text  # which most queries do not need
 
@@ -214,6 +216,15 @@ def _severities(asked: Asked) -> list[str]:
         if param["type"] == "Severity" and isinstance(chosen, list):
             found = [severity for severity in found if severity in chosen]
     return found
+
+
+def _namespaces(asked: Asked) -> "list[str] | None":
+    """The namespaces that the answer keeps to; None for all."""
+    for name in asked.query["namespaces"]:
+        given = asked.values.get(name)
+        if given:
+            return given if isinstance(given, list) else [given]
+    return None
 
 
 def _rows(found: "Iterable[tuple[Any, ...]]", asked: Asked) -> "list[tuple[Any, ...]]":

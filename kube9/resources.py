@@ -43,11 +43,9 @@ class Resource(NamedTuple):
 
     def path(self, namespace: str | None = None) -> str:
         """Its path in the API: of all namespaces, or of one. Raises ValueError for a cluster-scoped one in a namespace."""
-        if namespace is None:
-            return f"{self.root}/{self.name}"
-        if not self.namespaced:
+        if namespace and not self.namespaced:
             raise ValueError(f"{self.name} are in no namespace")
-        return f"{self.root}/namespaces/{namespace}/{self.name}"
+        return path(self.root, self.name, namespace)
 
     def seen(self, present: Iterable[Any], gone: Iterable[Any] = ()) -> list[Seen]:
         """Objects as they are kept.
@@ -71,6 +69,11 @@ class Resource(NamedTuple):
             as_name(metadata.get("uid")) or "",
             state,
         )
+
+
+def path(root: str, name: str, namespace: str | None = None) -> str:
+    """The path of a resource in the API, by the path of its group: of all namespaces, or of one."""
+    return f"{root}/namespaces/{namespace}/{name}" if namespace else f"{root}/{name}"
 
 
 def _node(source: dict[str, Any]) -> State:

@@ -51,6 +51,7 @@ def serve(
     health_port: int,
     event_ttl_ms: int = EVENT_TTL_MS,
     status: StatusMap | None = None,
+    namespace: str | None = None,
 ) -> int:
     """Record the cluster's events until SIGTERM or SIGINT. Returns how many events could not be written.
 
@@ -61,6 +62,7 @@ def serve(
         health_port: where the probes are answered; 0 turns them off.
         event_ttl_ms: how long the API server keeps an event.
         status: where it is published how the recorder is.
+        namespace: the only one that is watched; None for all.
 
     Raises:
         FailedPrecondition: another `serve` holds the database, or a newer kube9 made it.
@@ -76,13 +78,15 @@ def serve(
         for problem in selection.rules.problems:
             log.warning("rules left out: %s", problem)
         settings = watch.Settings(event_ttl_ms=event_ttl_ms)
-        recorder = Recorder(database, api, selection, health_port=health_port, settings=settings, status=status)
+        recorder = Recorder(
+            database, api, selection, health_port=health_port, settings=settings, status=status, namespace=namespace
+        )
         recorder.start()
         # What a burst brings is freed by its last reference; looking for cycles among it took a third of the time.
         gc.freeze()
         gc.set_threshold(GARBAGE)
         sys.setswitchinterval(SWITCH_S)
-        log.info("recording the events of %s into %s", api.host, database)
+        log.info("recording the events of %s into %s", f"{namespace} at {api.host}" if namespace else api.host, database)
         looked_at = 0.0
         while recorder.alive() and not told_to_stop(1.0):
             if time.monotonic() - looked_at > QUERIES_S or not looked_at:
@@ -105,6 +109,7 @@ class Recorder:
         settings: of the watches.
         busy_timeout_s: how long one try to write waits while another process writes.
         status: where it is published how the recorder is.
+        namespace: the only one that is watched; None for all.
     """
 
     def __init__(
@@ -119,8 +124,9 @@ class Recorder:
         settings: watch.Settings | None = None,
         busy_timeout_s: float = store.BUSY_TIMEOUT_S,
         status: StatusMap | None = None,
+        namespace: str | None = None,
     ) -> None:
-        self._path, settings = database, settings or watch.Settings()
+        self._path, self._namespace, settings = database, namespace, settings or watch.Settings()
         self._clock, self._counts = clock or Clock(), Counts()
         self._started_at = self._clock.now()
         self._problems = selection.rules.problems
@@ -146,6 +152,7 @@ class Recorder:
             counts=self._counts,
             clock=self._clock,
             settings=settings,
+            namespace=namespace,
         )
         self._loops = [self._writer.loop, *(state.loop for state in self._watches.states)]
         self._publisher = Publisher(status, self._known, self._counts, Census(database, self._counts)) if status else None
@@ -210,6 +217,7 @@ class Recorder:
             queue_size=self._writer.queue_size,
             queue_capacity=CAPACITY,
             stopping=self._clock.stopped,
+            namespace=self._namespace,
             left_out=self._problems,
         )
 

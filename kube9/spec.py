@@ -22,6 +22,7 @@ CELLS: dict[str, tuple[tuple[str, ...], ...]] = {
     "bar": (NUMBERS,),
 }
 PYTHON_HAS = frozenset(dir(pydantic.BaseModel)) | {"rows"}  # no field of a message or a request can have these names
+NAMESPACE = "object_namespace"  # the column by which an answer is about one namespace
 MOST_QUERIES = 500  # in a file
 MOST_ROWS = 10_000  # in an answer
 
@@ -156,6 +157,10 @@ class Query(Record):
         if names is not None and len(names) != 2:
             raise ValueError("must be two filters, such as [since, until]")
         return names
+
+    def by_namespace(self) -> list[str]:
+        """The filters that keep an answer to the namespaces which are given."""
+        return [name for name, it in self.filters.items() if it.column == NAMESPACE and it.op in ("=", "in")]
 
 
 class Spec(Record):

@@ -27,9 +27,12 @@ class Row:
         self.last_seen_at, self.count = last_seen_at, count
         self.pending: Event | None = None
 
-    def is_of(self, identity: Identity, cluster_id: int | None) -> bool:
-        """Whether it is the row of an event; a dump that does not tell its cluster may be of any."""
-        same = self.cluster_id == cluster_id or self.cluster_id is None or cluster_id is None
+    def is_of(self, identity: Identity, cluster_id: int | None, alike: frozenset[int] = frozenset()) -> bool:
+        """Whether it is the row of an event; a dump that does not tell its cluster may be of any.
+
+        `alike` are the other clusters that may be the same one as `cluster_id`.
+        """
+        same = self.cluster_id == cluster_id or self.cluster_id is None or cluster_id is None or self.cluster_id in alike
         return same and self.identity == identity
 
 

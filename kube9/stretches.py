@@ -8,6 +8,7 @@ import sqlite3
 from kube9.model import Proof
 
 LATEST = "SELECT id, to_at FROM coverage WHERE resource = ? AND cluster_id IS ? ORDER BY to_at DESC, id DESC LIMIT 1"
+NEWEST = "SELECT max(to_at) FROM coverage WHERE resource = ?"
 BEGIN = "INSERT INTO coverage (cluster_id, resource, from_at, to_at, cause, recovered_from) VALUES (?, ?, ?, ?, ?, ?)"
 EXTEND = "UPDATE coverage SET to_at = ? WHERE id = ?"
 INTERRUPT = """
@@ -22,14 +23,16 @@ IMPORTED = "SELECT 1 FROM coverage WHERE resource = 'import' AND cluster_id IS ?
 
 
 def prove(connection: sqlite3.Connection, cluster_id: int | None, proof: Proof) -> None:
-    """Extend a resource's stretch up to a proof, or begin another behind a gap."""
+    """Extend a resource's stretch up to a proof, or begin another behind a gap.
+
+    Only the last stretch of a resource grows: one of another cluster, or of one namespace, that came between ends it.
+    """
     latest = connection.execute(LATEST, (proof.resource, cluster_id)).fetchone()
-    if latest is None:
-        row = (cluster_id, proof.resource, proof.at, proof.at, "before_first_recording", proof.recovered_from)
-        connection.execute(BEGIN, row)
-    elif proof.cause:
-        at = max(proof.at, latest[1])  # the clock may have been set back
-        connection.execute(BEGIN, (cluster_id, proof.resource, at, at, proof.cause, proof.recovered_from))
+    (newest,) = connection.execute(NEWEST, (proof.resource,)).fetchone()
+    if latest is None or proof.cause or latest[1] < newest:
+        at = max(proof.at, newest or "")  # the clock may have been set back
+        cause = proof.cause or ("not_running" if latest else "before_first_recording")
+        connection.execute(BEGIN, (cluster_id, proof.resource, at, at, cause, proof.recovered_from))
     elif proof.at > latest[1]:
         connection.execute(EXTEND, (proof.at, latest[0]))
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from kube9 import change_seq, claims, links, objects, occurrences, owners, stored, stretches, times
+from kube9 import change_seq, claims, clusters, links, objects, occurrences, owners, stored, stretches, times
 from kube9.metadata import TRUNCATED
 from kube9.model import Batch, Event, event_id, next_id
 from kube9.occurrences import Change
@@ -73,12 +73,13 @@ def write(connection: sqlite3.Connection, batches: Sequence[Batch]) -> Tally:
     try:
         now, tally = times.iso(times.now_ms()), Tally()
         for batch in _joined(batches):
-            cluster_id = _cluster_id(connection, batch.cluster)
+            cluster_id = clusters.identify(connection, batch.cluster, batch.namespace) if batch.cluster else None
+            alike = clusters.alike(connection, cluster_id)
             events = batch.events
             if batch.objects and cluster_id is not None:
-                events = events + objects.apply(connection, cluster_id, batch.objects)
+                events = events + objects.apply(connection, cluster_id, batch.objects, alike)
             for start in range(0, len(events), CHUNK):
-                tally += _Chunk(connection, batch.origin, cluster_id, now).store(events[start : start + CHUNK])
+                tally += _Chunk(connection, batch.origin, cluster_id, alike, now).store(events[start : start + CHUNK])
             if batch.position and cluster_id is not None:
                 position = (cluster_id, batch.position.resource, batch.position.resource_version, now)
                 connection.execute(POSITION, position)
@@ -112,17 +113,20 @@ def _joined(batches: Sequence[Batch]) -> Iterator[Batch]:
 
 def _follows(first: Batch, second: Batch) -> bool:
     """Whether two batches may be one: the same but for their events, and no gap lies before what either proves."""
-    same = (first.origin, first.cluster, first.objects) == (second.origin, second.cluster, second.objects)
+    same = (first.origin, first.cluster, first.namespace) == (second.origin, second.cluster, second.namespace)
     resources = {part.resource for part in (first.position, second.position, first.proof, second.proof) if part}
     whole = not any(batch.proof and batch.proof.cause for batch in (first, second))
-    return same and first.objects is None and len(resources) <= 1 and whole
+    return same and first.objects is None and second.objects is None and len(resources) <= 1 and whole
 
 
 class _Chunk:
     """At most CHUNK events on their way into the table."""
 
-    def __init__(self, connection: sqlite3.Connection, origin: str, cluster_id: int | None, now: str) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, origin: str, cluster_id: int | None, alike: frozenset[int], now: str
+    ) -> None:
         self.connection, self.origin, self.cluster_id, self.now = connection, origin, cluster_id, now
+        self.alike = alike
         self.before = self.seq = change_seq.latest(connection)
         self.added: dict[str, int] = {}
         self.updated: dict[str, int] = {}
@@ -142,7 +146,7 @@ class _Chunk:
 
     def _take(self, event: Event, key: str) -> None:
         identity, cluster_id = stored.identity_of(event), self.cluster_id
-        while (row := self.known.get(key)) and not row.is_of(identity, cluster_id):
+        while (row := self.known.get(key)) and not row.is_of(identity, cluster_id, self.alike):
             key = next_id(key)  # another event has this id
             if key not in self.asked:
                 self.asked.add(key)
@@ -227,12 +231,3 @@ def _repeated(first: Event | None, later: Event) -> Event:
 
 def _json(metadata: dict[str, Any]) -> str | None:
     return _encoded(metadata) if metadata else None
-
-
-def _cluster_id(connection: sqlite3.Connection, uid: str | None) -> int | None:
-    if uid is None:
-        return None
-    found = connection.execute("SELECT id FROM clusters WHERE uid = ?", (uid,)).fetchone()
-    if found is None:
-        found = connection.execute("INSERT INTO clusters (uid) VALUES (?) RETURNING id", (uid,)).fetchone()
-    return int(found[0])

@@ -15,5 +15,6 @@ CAUSES = {
     "evicted_by_size": "removed to keep the size budget",
     "older_than_retention": "older than what is kept",
     "before_first_recording": "before the first recording",
+    "outside_scope": "outside the one namespace that was watched",
     "imported_only": "known from imported files only",
 }

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from kube9 import apiserver, errors, health, resources, store, watch, wire
+from kube9 import apiserver, clusters, errors, health, resources, store, watch, wire
 from kube9.backoff import Backoff
 from kube9.clock import Clock
 from kube9.counts import Counts
@@ -24,17 +24,12 @@ from kube9.writer import Writer
 
 log = logging.getLogger("kube9.watching")
 
-EVENTS, EVENTS_PATH = "events", "/api/v1/events"
+EVENTS = "events"
 # An object stays until it is deleted: whatever a list names tells what became of it since.
 FOR_EVER_MS = 10 * 365 * 86_400_000
 BOOKMARKS_S = 75.0  # servers send one a minute for all resources but events
-START = """
-SELECT
-    (SELECT resource_version FROM watch_position WHERE cluster_id = clusters.id AND resource = :resource),
-    (SELECT max(to_at) FROM coverage WHERE cluster_id = clusters.id AND resource = :resource)
-FROM clusters
-WHERE uid = :cluster
-"""
+POSITION = "SELECT resource_version FROM watch_position WHERE cluster_id = ? AND resource = ?"
+PROVEN = "SELECT max(to_at) FROM coverage WHERE resource = ? AND cluster_id IN ({})"
 
 
 class Watches:
@@ -50,6 +45,7 @@ class Watches:
         counts: where to count what is read.
         clock: the time and the waits; stopping it ends the watches.
         settings: of the watch of events; that of objects differs where objects do.
+        namespace: the only one that is watched, without what is in no namespace; None for all.
     """
 
     def __init__(
@@ -64,12 +60,14 @@ class Watches:
         counts: Counts | None = None,
         clock: Clock | None = None,
         settings: watch.Settings | None = None,
+        namespace: str | None = None,
     ) -> None:
-        self._database, self._api, self._writer = database, api, writer
+        self._database, self._api, self._writer, self._namespace = database, api, writer, namespace
         self._told, self._counts, self._clock = told, counts or Counts(), clock or Clock()
         self._settings = settings or watch.Settings()
         self._intake = Intake(selection, self._counts, self._clock)
         self.failure: Exception | None = None  # a mistake of ours that ended a thread
+        watched = [resource for resource in watched if resource.namespaced or not namespace]
         self.states = [health.Watch(EVENTS), *(health.Watch(resource.name) for resource in watched)]
         events, *objects = self.states
         self._threads = [self._thread(events, partial(self._follow_events, events))]
@@ -102,19 +100,21 @@ class Watches:
             if events:
                 newest = max(event.last_seen_at for event in events)
                 state.last_event_at = max(state.last_event_at or "", min(newest, page.at))  # a reporter may claim the year 9999
-            return Batch(events, "watch", cluster, _position(state, page), _proof(state, page))
+            return Batch(events, "watch", cluster, _position(state, page), _proof(state, page), namespace=self._namespace)
 
-        self._follow(state, EVENTS_PATH, wire.EVENTS, batch, self._settings)
+        self._follow(state, resources.path("/api/v1", EVENTS, self._namespace), wire.EVENTS, batch, self._settings)
 
     def _follow_objects(self, state: health.Watch, resource: Resource) -> None:
         def batch(cluster: str, page: watch.Page) -> Batch:
             seen = resource.seen(page.objects, page.deleted)
             objects = Objects(resource.name, seen, page.at, page.listed, page.last)
-            return Batch([], "watch", cluster, _position(state, page), _proof(state, page), objects)
+            return Batch([], "watch", cluster, _position(state, page), _proof(state, page), objects, self._namespace)
 
         silence_s = max(self._settings.silence_s, BOOKMARKS_S)
         settings = self._settings._replace(event_ttl_ms=FOR_EVER_MS, page_size=resources.PAGE_SIZE, silence_s=silence_s)
-        self._follow(state, resource.path(), resource.wire, batch, settings, metadata_only=resource.metadata_only)
+        self._follow(
+            state, resource.path(self._namespace), resource.wire, batch, settings, metadata_only=resource.metadata_only
+        )
 
     def _follow(
         self,
@@ -152,7 +152,7 @@ class Watches:
                         told = True
                         self._told()
             except AnotherCluster as reason:
-                log.warning("%s: %s; it is recorded as another cluster", state.resource, reason)
+                log.warning("%s: %s; it is recorded as another one", state.resource, reason)
 
     def _begin(self, state: health.Watch) -> tuple[str, watch.Start] | None:
         """The uid of the cluster, and where its resource stood when it was last written; None once stopped."""
@@ -160,7 +160,7 @@ class Watches:
         while not self._clock.stopped:
             asked_s = 0.0
             try:
-                cluster = self._api.cluster_uid()
+                cluster = self._api.cluster_uid(self._namespace)
                 return cluster, self._start(cluster, state.resource)
             except (apiserver.Refused, apiserver.Unreachable) as failure:
                 asked_s = failure.retry_after_s if isinstance(failure, apiserver.Refused) else 0.0
@@ -178,22 +178,32 @@ class Watches:
 
     def _verify(self, cluster: str) -> None:
         try:
-            found = self._api.cluster_uid()
+            found = self._api.cluster_uid(self._namespace)
         except apiserver.Refused as refusal:
             if refusal.status == http.client.FORBIDDEN:
                 return  # another cluster would not know this account: what is left of its rights still serves
             raise
         if found != cluster:
-            raise AnotherCluster(f"the cluster at {self._api.host} is {found} now, and was {cluster}")
+            what = f"namespace {self._namespace}" if self._namespace else "cluster"
+            raise AnotherCluster(f"the {what} at {self._api.host} is {found} now, and was {cluster}")
 
     def _start(self, cluster: str, resource: str) -> watch.Start:
         """Where the watch of a resource stood when it was last written."""
         try:
             with self._counts.query(), store.open_reader(self._database) as reader:
-                found = reader.connection.execute(START, {"cluster": cluster, "resource": resource}).fetchone()
+                return _read_start(reader.connection, cluster, self._namespace, resource)
         except store.Error as error:
             raise store.translate(error, self._database) from error
-        return watch.Start(*found) if found else watch.Start()
+
+
+def _read_start(connection: store.Connection, uid: str, namespace: str | None, resource: str) -> watch.Start:
+    cluster_id = clusters.find(connection, uid, namespace)
+    position = connection.execute(POSITION, (cluster_id, resource)).fetchone()
+    # A namespace was watched while its whole cluster was; that one namespace was says nothing of the whole.
+    watched = {cluster_id, *(clusters.wholes(connection) if namespace else ())}
+    numbers = ", ".join(str(number) for number in watched if number is not None)
+    (proven_at,) = connection.execute(PROVEN.format(numbers), (resource,)).fetchone()
+    return watch.Start(position and position[0], proven_at)
 
 
 def _position(state: health.Watch, page: watch.Page) -> Position | None:

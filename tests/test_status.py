@@ -60,6 +60,7 @@ def test_a_recorder_that_lives_is_healthy(recorded: Kube9) -> None:
         "events_24h": recent,
         "queue_size": 3,
         "dropped_total": 4,
+        "namespace": None,
         "watch": WATCH,
         "query_problems": [],
     }
