@@ -127,10 +127,10 @@ def executemany(database: Path, other: Path) -> float:
     """Put the same rows into the same table of another file. Returns rows a second."""
     with closing(sqlite3.connect(database)) as connection:
         rows = connection.execute("SELECT * FROM events ORDER BY rowid").fetchall()
-        clusters = connection.execute("SELECT * FROM clusters").fetchall()
+        clusters = connection.execute("SELECT id, uid FROM clusters").fetchall()
     insert = f"INSERT INTO events VALUES ({', '.join('?' * len(rows[0]))})"
     connection = migrations.open_writer(str(other))
-    connection.executemany("INSERT INTO clusters VALUES (?, ?, ?)", clusters)
+    connection.executemany("INSERT INTO clusters (id, uid) VALUES (?, ?)", clusters)
     started = time.perf_counter()
     for start in range(0, len(rows), CHUNK):
         connection.execute("BEGIN IMMEDIATE")

@@ -48,7 +48,7 @@ LIMIT 1
 IMPORTED = "SELECT from_at, to_at FROM coverage WHERE resource = 'import' ORDER BY from_at"
 EVICTED = "SELECT severity, cause, before_at FROM evictions WHERE before_at > ?"
 BEAT = "SELECT beat_at FROM heartbeat"
-SCOPES = "SELECT from_at, namespace, recovered_from FROM scopes ORDER BY id"
+SCOPES = "SELECT from_at, namespace, recovered_from, after_at FROM scopes ORDER BY id"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def read(
     if scopes:
         from kube9 import reach  # which most databases do not need
 
-        outside = reach.out_of_reach(connection, scopes, namespaces, begin, end)
+        outside = reach.out_of_reach(scopes, namespaces, begin=begin, end=end, last=last[0] or end)
         left_out = reach.CLUSTER_WIDE if namespaces else ()
     gaps, cut = _all_gaps(connection, begin, end, why, proven_from, outside, left_out)
     if first[2] and begin < first[2]:  # the stretches before it are no longer kept

@@ -5,16 +5,12 @@ row was watched of all. This is needed only where there are rows, which means wh
 """
 
 CLUSTER_WIDE = ("nodes", "namespaces")  # resources that are in no namespace: an answer about one misses nothing of them
-CONTAINING = "SELECT from_at FROM coverage WHERE resource = 'events' AND to_at >= ? ORDER BY to_at LIMIT 1"
-ENDED = "SELECT max(to_at) FROM coverage WHERE resource = 'events' AND to_at <= ?"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from kube9.store import Connection
-
-    Scope = tuple[str, str | None, str | None]
+    Scope = tuple[str, str | None, str | None, str | None]  # from_at, namespace, recovered_from, after_at
 
 
 class Span:
@@ -32,24 +28,21 @@ class Span:
                 yield begin, end, known
 
 
-def out_of_reach(
-    connection: "Connection", scopes: "list[Scope]", namespaces: list[str] | None, begin: str, end: str
-) -> list[Span]:
+def out_of_reach(scopes: "Iterable[Scope]", namespaces: list[str] | None, *, begin: str, end: str, last: str) -> list[Span]:
     """The parts of a window that are out of reach, oldest first.
 
     Args:
-        connection: of a database.
         scopes: the rows of `scopes`.
         namespaces: those that are asked for; None for all.
         begin: of the window.
         end: of the window.
+        last: where the last stretch of events ends; what lies behind it is a gap like any other.
     """
     found = []
-    for since, until, known_from in _foreign(scopes, namespaces, end):
-        # Behind the last stretch of a scope nobody watched at all, which is told as a gap like any other.
-        first, last = max(since, begin), min(_watched_until(connection, min(until, end)), end)
-        if first < last:
-            found.append(Span(first, last, min(max(first, known_from or last), last)))
+    for since, until, known_from in _elsewhere(scopes, namespaces, last):
+        first, until = max(since, begin), min(until, end)
+        if first < until:
+            found.append(Span(first, until, min(max(first, known_from or until), until)))
     return found
 
 
@@ -64,23 +57,17 @@ def rest(begin: str, end: str, spans: list[Span]) -> "Iterator[tuple[str, str]]"
         yield begin, end
 
 
-def _foreign(scopes: "list[Scope]", namespaces: list[str] | None, end: str) -> "Iterator[tuple[str, str, str | None]]":
-    """From when until when another scope was watched, and from when on the scope behind it read afterwards."""
+def _elsewhere(scopes: "Iterable[Scope]", namespaces: list[str] | None, last: str) -> "Iterator[tuple[str, str, str | None]]":
+    """From when until when only something else was watched, and from when on that was read afterwards.
+
+    What the first list of one namespace told of the time before is known of that namespace alone, so it begins there.
+    """
     since = None
-    for from_at, namespace, recovered_from in scopes:
+    for from_at, namespace, recovered_from, after_at in scopes:
         if namespace is not None and (not namespaces or any(asked != namespace for asked in namespaces)):
-            since = since or from_at
+            since = since or min(from_at, max(after_at or "", recovered_from or from_at))
         elif since:
-            yield since, from_at, recovered_from
+            yield since, after_at or from_at, recovered_from
             since = None
     if since:
-        yield since, end, None
-
-
-def _watched_until(connection: "Connection", at: str) -> str:
-    """The time itself where events were watched just before it, else the end of the stretch before."""
-    found = connection.execute(CONTAINING, (at,)).fetchone()
-    if found and found[0] < at:
-        return at
-    ended: str | None = connection.execute(ENDED, (at,)).fetchone()[0]
-    return ended or at
+        yield since, last, None

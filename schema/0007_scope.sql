@@ -11,12 +11,17 @@ CREATE TABLE scopes (
     id INTEGER PRIMARY KEY,
     from_at TEXT NOT NULL,
     namespace TEXT,      -- null: all of them
-    recovered_from TEXT  -- from when on its first list told what had happened before; null: not at all
+    recovered_from TEXT, -- from when on its first list told what had happened before; null: not at all
+    after_at TEXT        -- where the last stretch before ended; null: there was none
 );
 
 CREATE TRIGGER coverage_scope AFTER INSERT ON coverage WHEN NEW.resource = 'events' BEGIN
-    INSERT INTO scopes (from_at, namespace, recovered_from)
-    SELECT NEW.from_at, present.namespace, NEW.recovered_from
+    INSERT INTO scopes (from_at, namespace, recovered_from, after_at)
+    SELECT
+        NEW.from_at,
+        present.namespace,
+        NEW.recovered_from,
+        (SELECT max(to_at) FROM coverage WHERE resource = 'events' AND id <> NEW.id)
     FROM (SELECT (SELECT namespace FROM clusters WHERE id = NEW.cluster_id) AS namespace) AS present
     WHERE present.namespace IS NOT (SELECT namespace FROM scopes ORDER BY id DESC LIMIT 1);
 END;

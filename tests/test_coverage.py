@@ -71,7 +71,7 @@ def database(schema: Path) -> Iterator[sqlite3.Connection]:
 def found(connection: sqlite3.Connection, since: str | None = None, until: str | None = None, **given) -> coverage.Coverage:
     """Coverage at noon of the day, or at another time."""
     now_ms = times.parse(given.pop("now", NOON), 0)
-    return coverage.read(connection, since, until, severities=given.pop("severities", SEVERITIES), now_ms=now_ms)
+    return coverage.read(connection, since, until, severities=given.pop("severities", SEVERITIES), now_ms=now_ms, **given)
 
 
 def gaps(read: coverage.Coverage) -> list[tuple]:

@@ -276,7 +276,7 @@ def test_the_pulse_is_the_heartbeat_that_was_committed(kube9: Kube9) -> None:
     kube9.record(make_event())
     at = times.iso(times.now_ms() - 3_600_000)
     with closing(sqlite3.connect(kube9.db)) as connection, connection:
-        connection.execute("INSERT INTO heartbeat VALUES (1, ?, ?, 1, '0', 'healthy', 0, 0, '{}', '[]')", (at, at))
+        connection.execute("INSERT INTO heartbeat VALUES (1, ?, ?, 1, '0', 'healthy', 0, 0, '{}', '[]', NULL)", (at, at))
     taken = Pulse(str(kube9.db), Counts()).take()
     assert taken.last_commit_at == at
     assert taken.problem is None
