@@ -31,8 +31,10 @@ def prove(connection: sqlite3.Connection, cluster_id: int | None, proof: Proof) 
     (newest,) = connection.execute(NEWEST, (proof.resource,)).fetchone()
     if latest is None or proof.cause or latest[1] < newest:
         at = max(proof.at, newest or "")  # the clock may have been set back
-        cause = proof.cause or ("not_running" if latest else "before_first_recording")
-        connection.execute(BEGIN, (cluster_id, proof.resource, at, at, cause, proof.recovered_from))
+        cause, recovered_from = proof.cause, proof.recovered_from
+        if cause is None:  # so short that it would be no gap, had the same cluster been watched before it
+            cause, recovered_from = ("not_running", newest) if newest else ("before_first_recording", recovered_from)
+        connection.execute(BEGIN, (cluster_id, proof.resource, at, at, cause, recovered_from))
     elif proof.at > latest[1]:
         connection.execute(EXTEND, (proof.at, latest[0]))
 

@@ -30,6 +30,7 @@ class Recorded:
 
     def __init__(self, path: Path) -> None:
         self.path, self.now, self.version = str(path), START, 100
+        self.cluster, self.namespace = CLUSTER, None
         self.connection = migrations.open_writer(self.path)
 
     def close(self) -> None:
@@ -38,6 +39,10 @@ class Recorded:
     def restart(self) -> None:
         self.connection.close()
         self.connection = migrations.open_writer(self.path)
+
+    def watch(self, namespace: str | None) -> None:
+        """From now on this namespace alone, or the whole cluster."""
+        self.cluster, self.namespace = f"uid-of-{namespace}" if namespace else CLUSTER, namespace
 
     def wait(self, seconds: float) -> None:
         self.now = later(seconds, self.now)
@@ -53,7 +58,7 @@ class Recorded:
             self._write(resource, part, listed=True, whole=number == len(parts) - 1, at=self.now)
 
     def events(self, *events: Event) -> None:
-        write(self.connection, [Batch(list(events), "watch", CLUSTER)])
+        write(self.connection, [Batch(list(events), "watch", self.cluster, namespace=self.namespace)])
 
     def _write(
         self,
@@ -73,7 +78,7 @@ class Recorded:
         self.version += 1
         position = Position(resource, str(self.version)) if whole or not listed else None
         objects = Objects(resource, seen, at or self.now, listed, whole)
-        write(self.connection, [Batch(events or [], "watch", CLUSTER, position, None, objects)])
+        write(self.connection, [Batch(events or [], "watch", self.cluster, position, None, objects, self.namespace)])
 
     def rows(self, title: str | None = None) -> list[dict]:
         cursor = self.connection.execute("SELECT * FROM events ORDER BY created_at, id")

@@ -115,7 +115,8 @@ def test_an_older_stretch_does_not_grow_over_what_another_scope_watched(recorded
     prove(recorded, None, Proof("events", at("09:05"), "not_running"), Proof("events", at("10:00")))
     prove(recorded, "shop", Proof("events", at("10:01")), Proof("events", at("11:00")))  # as after an outage that was short
     read = found(recorded, at("08:00"), at("11:00"), namespaces=["shop"], now=at("11:00"))
-    assert read.covered_seconds == 174 * 60
+    assert (read.covered_seconds, read.complete) == (174 * 60, False)
+    assert gaps(read) == [("09:00", "09:05", "not_running", False), ("10:00", "10:01", "not_running", True)]
     assert found(recorded, at("08:00"), at("11:00"), now=at("11:00")).covered_seconds == 55 * 60
 
 
