@@ -24,9 +24,10 @@ numbers = itertools.count()
 Rules = dict[str, dict]
 
 
-def documented() -> Rules:
-    """The rules of docs/permissions.md, by resource."""
-    found = ROW.findall((ROOT / "docs" / "permissions.md").read_text())
+def documented(heading: str = "# What kube9 must be allowed to do") -> Rules:
+    """The rules below a heading of docs/permissions.md, by resource."""
+    page = (ROOT / "docs" / "permissions.md").read_text()
+    found = ROW.findall(page.partition(f"{heading}\n")[2].partition("\n## ")[0])
     return {
         resource: {"apiGroups": ["" if group == "core" else group], "resources": [resource], "verbs": verbs.split(", ")}
         for group, resource, verbs in found
@@ -34,26 +35,26 @@ def documented() -> Rules:
 
 
 class Account:
-    """A service account with a ClusterRole of its own, and a kubeconfig of it."""
+    """A service account with a ClusterRole of its own, or a Role in one namespace, and a kubeconfig of it."""
 
-    def __init__(self, admin: Api, name: str, folder: Path) -> None:
+    def __init__(self, admin: Api, name: str, folder: Path, namespace: str | None = None) -> None:
         self.admin, self.name, self.kubeconfig = admin, name, folder / "kubeconfig"
+        kind, scope = ("Role", f"{RBAC}/namespaces/{namespace}/") if namespace else ("ClusterRole", f"{RBAC}/cluster")
+        self._roles = f"{scope}roles"
         accounts = "/api/v1/namespaces/default/serviceaccounts"
         admin.request("POST", accounts, {"metadata": {"name": name}})
         token = admin.request("POST", f"{accounts}/{name}/token", {"spec": {"expirationSeconds": 3600}})["status"]["token"]
         config = json.loads(Path(os.environ["KUBECONFIG"]).read_text())
         config["users"][0]["user"] = {"token": token}
         self.kubeconfig.write_text(json.dumps(config))
-        admin.request("POST", f"{RBAC}/clusterroles", {"metadata": {"name": name}, "rules": []})
+        admin.request("POST", self._roles, {"metadata": {"name": name}, "rules": []})
         subject = {"kind": "ServiceAccount", "namespace": "default", "name": name}
-        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
-        admin.request(
-            "POST", f"{RBAC}/clusterrolebindings", {"metadata": {"name": name}, "subjects": [subject], "roleRef": role}
-        )
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}
+        admin.request("POST", f"{scope}rolebindings", {"metadata": {"name": name}, "subjects": [subject], "roleRef": role})
 
     def may(self, rules: Rules) -> None:
         """Exactly so much, from now on."""
-        self.admin.request("PATCH", f"{RBAC}/clusterroles/{self.name}", {"rules": list(rules.values())})
+        self.admin.request("PATCH", f"{self._roles}/{self.name}", {"rules": list(rules.values())})
 
 
 @pytest.fixture
