@@ -20,7 +20,7 @@ def serve(
     db: str | None = None,
     kubeconfig: str | None = None,
     context: str | None = None,
-    namespace: str = "",
+    namespace: str | None = None,
     log_level: str = "info",
     log_format: str = "text",
     health_port: int = 8080,
@@ -51,7 +51,7 @@ def serve(
     return 1 if left else 0
 
 
-def _namespace(name: str) -> str | None:
+def _namespace(name: str | None) -> str | None:
     """The only namespace to watch, None for all. Raises InvalidArgument for what cannot be the name of one."""
     if name and not NAMESPACE.fullmatch(name):
         what = f"--namespace: {name!r} is no name of a namespace"
