@@ -45,9 +45,7 @@ def serve(
             what = f"--event-ttl: {event_ttl!r} is {error}"
             raise errors.InvalidArgument(what, "give it as the API server's own flag has it") from None
         only = _namespace(namespace)
-        left = serve.serve(
-            path, api, chosen, health_port=health_port, event_ttl_ms=event_ttl_ms, status=status, namespace=only
-        )
+        left = serve.serve(path, api, chosen, health_port=health_port, event_ttl_ms=event_ttl_ms, status=status, namespace=only)
     return 1 if left else 0
 
 
