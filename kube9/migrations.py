@@ -6,10 +6,8 @@
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from kube9 import errors, shipped, store, times
+from kube9 import errors, shipped, store, times, transaction
 
 WRITER_PRAGMAS = (
     "synchronous=NORMAL",
@@ -134,7 +132,7 @@ def _create(connection: sqlite3.Connection, path: str) -> None:
     connection.execute(f"PRAGMA application_id={store.APPLICATION_ID}")
     _use_wal(connection)
     # In one transaction, so that nobody ever sees a new file at an old version.
-    with _transaction(connection):
+    with transaction.immediate(connection):
         if store.schema_version(connection, path) == 0:  # else another process came first
             for migration in migrations():
                 _run(connection, path, *migration)
@@ -155,7 +153,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 def _apply(connection: sqlite3.Connection, path: str, version: int) -> None:
     for migration in migrations()[version:]:
-        with _transaction(connection):
+        with transaction.immediate(connection):
             if migration[0] > store.schema_version(connection, path):  # else another process came first
                 _run(connection, path, *migration)
 
@@ -171,18 +169,6 @@ def _run(connection: sqlite3.Connection, path: str, number: int, name: str, sql:
         )
     except sqlite3.Error as error:
         raise errors.Internal(f"migration {name} failed and was rolled back", f"{path}: {error} in: {statement}") from error
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _statements(sql: str) -> list[str]:

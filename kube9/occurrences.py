@@ -7,6 +7,8 @@ rows sum up to its count.
 import sqlite3
 from typing import NamedTuple
 
+from kube9 import transaction
+
 BASE = """
 INSERT INTO occurrences (event_id, from_at, to_at, count)
 SELECT :event_id, :created_at, :before_at, :before
@@ -62,15 +64,9 @@ def record(connection: sqlite3.Connection, changes: list[Change]) -> None:
 def fold(connection: sqlite3.Connection, before: str) -> None:
     """Make one row of those of an event that ended before a time, for a few hundred events in a transaction."""
     while True:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction.immediate(connection):
             old = connection.execute(OLD, (before, FOLDED_AT_ONCE)).fetchall()
             connection.executemany(FOLD, [(event_id, before) for event_id, *_ in old])
             connection.executemany(FOLDED, old)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
         if len(old) < FOLDED_AT_ONCE:
             return
