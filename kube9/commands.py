@@ -29,14 +29,22 @@ def serve(
     record_reason: list[str] | None = None,
     skip_reason: list[str] | None = None,
     status_configmap: str | None = None,
+    retention_info_warning_days: str = "7",
+    retention_error_critical_days: str = "30",
+    retention_interval: str = "6h",
 ) -> int:
     """Record until stopped. 1 when events could not be written."""
     logs.set_up(log_level, log_format)
-    from kube9 import apiserver, selection, serve, status_map  # the kubernetes client: 210 ms
+    from kube9 import apiserver, retention, selection, serve, status_map  # the kubernetes client: 210 ms
 
     path = store.database_path(db)
     status = status_map.open_map(status_configmap, kubeconfig, context) if status_configmap else None
     with status_map.refusal_told(status, path):
+        kept = retention.Policy(
+            retention.days_ms(retention_info_warning_days, "--retention-info-warning-days"),
+            retention.days_ms(retention_error_critical_days, "--retention-error-critical-days"),
+        )
+        retention_s = retention.interval_s(retention_interval, "--retention-interval")
         chosen = selection.select(everything=record == "all", add=record_reason, skip=skip_reason)
         api = apiserver.connect(kubeconfig, context)
         try:
@@ -44,8 +52,17 @@ def serve(
         except ValueError as error:
             what = f"--event-ttl: {event_ttl!r} is {error}"
             raise errors.InvalidArgument(what, "give it as the API server's own flag has it") from None
-        only = _namespace(namespace)
-        left = serve.serve(path, api, chosen, health_port=health_port, event_ttl_ms=event_ttl_ms, status=status, namespace=only)
+        left = serve.serve(
+            path,
+            api,
+            chosen,
+            health_port=health_port,
+            event_ttl_ms=event_ttl_ms,
+            status=status,
+            namespace=_namespace(namespace),
+            kept=kept,
+            retention_s=retention_s,
+        )
     return 1 if left else 0
 
 

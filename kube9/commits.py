@@ -92,14 +92,20 @@ class Commits:
                 return
             self._pause(backoff.delay_s())
 
-    def attempt(self, name: str, work: Callable[[sqlite3.Connection], object]) -> None:
-        """Do other work with the connection, which commits what it writes; it is not tried again when it fails."""
+    def attempt(
+        self, name: str, work: Callable[[sqlite3.Connection], float | None], retry_s: float | None = None
+    ) -> float | None:
+        """Do other work with the connection, which commits what it writes. Returns what that does; `retry_s` when it failed."""
+        before = self._connection.total_changes
         try:
-            work(self._connection)
-            self._works()
+            again_s = work(self._connection)
+            if self._connection.total_changes != before:  # to read proves nothing
+                self._works()
+            return again_s
         except sqlite3.Error as error:
             log.warning("%s was not written: %s", name, error)
             self._failed(error)
+            return retry_s
 
     def _works(self) -> None:
         if self.error:

@@ -111,6 +111,21 @@ COMMANDS: "dict[str, Plan]" = {
                 doc="ConfigMap to publish the health in, as [NAMESPACE/]NAME; it must be there",
                 env="STATUS_CONFIGMAP",
             ),
+            "retention_info_warning_days": _argument(
+                "--retention-info-warning-days",
+                doc="days that info and warning events are kept after they were last seen, such as 7 or 0.5; or never",
+                env="EVENT_RETENTION_INFO_WARNING_DAYS",
+            ),
+            "retention_error_critical_days": _argument(
+                "--retention-error-critical-days",
+                doc="the same for error and critical events",
+                env="EVENT_RETENTION_ERROR_CRITICAL_DAYS",
+            ),
+            "retention_interval": _argument(
+                "--retention-interval",
+                doc="how often old events are looked for after the start, such as 6h",
+                env="EVENT_RETENTION_INTERVAL",
+            ),
         },
     },
     "import": {

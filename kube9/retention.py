@@ -21,7 +21,10 @@ EARLY = ("", "", 0, 0)  # before all that is in the index
 # By the index on (severity, last_seen_at, event_type, count), from where the batch before ended: what is spared there is not
 # looked at again. What was brought in by hand is as old as its arrival, else the next start would undo an import.
 DUE = """
-severity = :severity AND last_seen_at < :before AND (origin = 'watch' OR recorded_at < :brought_in_before)
+severity = :severity
+    AND last_seen_at > '0'
+    AND last_seen_at < :before
+    AND (origin = 'watch' OR recorded_at < :brought_in_before)
 """
 LOOK = f"""
 SELECT id, {DUE}, last_seen_at, event_type, count, rowid
@@ -90,6 +93,9 @@ class Policy(NamedTuple):
         return "info and warning events {}, error and critical ones {}".format(*said)
 
 
+FOR_EVER = Policy(None, None)
+
+
 def days_ms(text: str, name: str) -> int | None:
     """Read a number of days, whole or not, in milliseconds; None for `never`.
 
@@ -106,6 +112,17 @@ def days_ms(text: str, name: str) -> int | None:
         hint = f"give days, such as 7 or 0.5, at most {MOST_DAYS:,}; {NEVER} keeps them for ever"
         raise errors.InvalidArgument(f'{name}: "{text}" is no time to keep events for', hint)
     return ms
+
+
+def interval_s(text: str, name: str) -> float:
+    """Read how often retention runs, such as `6h`, in seconds. Raises InvalidArgument as `days_ms` does."""
+    try:
+        ms = times.duration_ms(text.strip())
+    except ValueError as error:
+        raise errors.InvalidArgument(f'{name}: "{text}" is {error}') from None
+    if not 1000 <= ms <= MOST_DAYS * times.DAY_MS:
+        raise errors.InvalidArgument(f'{name}: "{text}" is no time between two runs', "give 1s or more, such as 6h")
+    return ms / 1000
 
 
 def days(ms: int) -> str:
@@ -167,8 +184,8 @@ def _delete(connection: sqlite3.Connection, limit: Limit, ids: list[str], now_ms
         due = {key for (key,) in connection.execute(STILL_DUE, limit._asdict() | {"ids": json.dumps(ids)})}
         gone = connection.execute(DELETE, (json.dumps(_spare_leaders(connection, due)),)).fetchall()
         if gone:
-            last_ms = times.ms(max(last_seen_at for (last_seen_at,) in gone))
-            connection.execute(NOTE, _noted(limit, times.iso(last_ms + 1), now_ms))
+            reached = _behind(max(last_seen_at for (last_seen_at,) in gone)) or limit.before
+            connection.execute(NOTE, _noted(limit, reached, now_ms))
     return len(gone)
 
 
@@ -185,6 +202,14 @@ def _spare_leaders(connection: sqlite3.Connection, due: set[str]) -> list[str]:
         staying = {followers[key] for key in staying if key in followers}
         going -= staying
     return [*going]
+
+
+def _behind(at: str) -> str | None:
+    """The millisecond behind a time; None when it is none, which another program may have written."""
+    try:
+        return times.iso(times.ms(at) + 1)
+    except ValueError:
+        return None
 
 
 def _noted(limit: Limit, before_at: str, now_ms: int) -> dict[str, str]:

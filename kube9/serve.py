@@ -12,7 +12,22 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from kube9 import apiserver, errors, fresh, heartbeat, lock, metrics, migrations, occurrences, own, probes, store, times, watch
+from kube9 import (
+    apiserver,
+    cleanup,
+    errors,
+    fresh,
+    heartbeat,
+    lock,
+    metrics,
+    migrations,
+    occurrences,
+    own,
+    probes,
+    store,
+    times,
+    watch,
+)
 from kube9.census import Census
 from kube9.clock import Clock
 from kube9.counts import Counts
@@ -21,6 +36,7 @@ from kube9.model import EVENT_TTL_MS
 from kube9.publisher import Publisher
 from kube9.pulse import Pulse
 from kube9.resources import WATCHED, Resource
+from kube9.retention import FOR_EVER, Policy
 from kube9.selection import Selection
 from kube9.status_map import StatusMap
 from kube9.version import __version__
@@ -52,6 +68,8 @@ def serve(
     event_ttl_ms: int = EVENT_TTL_MS,
     status: StatusMap | None = None,
     namespace: str | None = None,
+    kept: Policy = FOR_EVER,
+    retention_s: float = cleanup.INTERVAL_S,
 ) -> int:
     """Record the cluster's events until SIGTERM or SIGINT. Returns how many events could not be written.
 
@@ -63,6 +81,8 @@ def serve(
         event_ttl_ms: how long the API server keeps an event.
         status: where it is published how the recorder is.
         namespace: the only one that is watched; None for all.
+        kept: how long events are kept here.
+        retention_s: seconds between two runs of retention.
 
     Raises:
         FailedPrecondition: another `serve` holds the database, or a newer kube9 made it.
@@ -79,7 +99,15 @@ def serve(
             log.warning("rules left out: %s", problem)
         settings = watch.Settings(event_ttl_ms=event_ttl_ms)
         recorder = Recorder(
-            database, api, selection, health_port=health_port, settings=settings, status=status, namespace=namespace
+            database,
+            api,
+            selection,
+            health_port=health_port,
+            settings=settings,
+            status=status,
+            kept=kept,
+            retention_s=retention_s,
+            namespace=namespace,
         )
         recorder.start()
         # What a burst brings is freed by its last reference; looking for cycles among it took a third of the time.
@@ -87,6 +115,7 @@ def serve(
         gc.set_threshold(GARBAGE)
         sys.setswitchinterval(SWITCH_S)
         log.info("recording the events of %s into %s", f"{namespace} at {api.host}" if namespace else api.host, database)
+        log.info("keeping %s", kept)
         looked_at = 0.0
         while recorder.alive() and not told_to_stop(1.0):
             if time.monotonic() - looked_at > QUERIES_S or not looked_at:
@@ -110,6 +139,8 @@ class Recorder:
         busy_timeout_s: how long one try to write waits while another process writes.
         status: where it is published how the recorder is.
         namespace: the only one that is watched; None for all.
+        kept: how long events are kept.
+        retention_s: seconds between two runs of retention.
     """
 
     def __init__(
@@ -125,6 +156,8 @@ class Recorder:
         busy_timeout_s: float = store.BUSY_TIMEOUT_S,
         status: StatusMap | None = None,
         namespace: str | None = None,
+        kept: Policy = FOR_EVER,
+        retention_s: float = cleanup.INTERVAL_S,
     ) -> None:
         self._path, self._namespace, settings = database, namespace, settings or watch.Settings()
         self._clock, self._counts = clock or Clock(), Counts()
@@ -134,9 +167,12 @@ class Recorder:
         self._settles_at = time.monotonic() + SETTLE_S
         self._pulse = Pulse(database, self._counts)
         self._heartbeat = Chore("the heartbeat", BEAT_S, self._beat)
+        cleaning = cleanup.Cleanup(
+            kept, self._counts, interval_s=retention_s, event_ttl_ms=settings.event_ttl_ms, now_ms=self._clock.now_ms
+        )
         self._writer = Writer(
             database,
-            chores=[self._heartbeat, Chore("the fold of old occurrences", FOLD_S, self._fold)],
+            chores=[self._heartbeat, Chore("the fold of old occurrences", FOLD_S, self._fold), cleaning.chore],
             event_ttl_ms=settings.event_ttl_ms,
             counts=self._counts,
             now_ms=self._clock.now_ms,
@@ -151,6 +187,7 @@ class Recorder:
             watched=watched,
             counts=self._counts,
             clock=self._clock,
+            kept=kept,
             settings=settings,
             namespace=namespace,
         )

@@ -4,6 +4,7 @@ The gap between two stretches of a resource stands with the later one: its cause
 """
 
 import sqlite3
+from collections.abc import Iterator
 
 from kube9.model import Proof
 
@@ -19,6 +20,33 @@ WHERE resource <> 'import'
 GROUP BY cluster_id, resource
 HAVING max(to_at) BETWEEN :watched_since AND :until
 """
+# The last stretch of each stays, because what is proven next goes on from it.
+FORGET = """
+DELETE FROM coverage
+WHERE id IN (
+    SELECT id
+    FROM coverage AS old
+    WHERE resource <> 'import' AND to_at < :before AND EXISTS (
+        SELECT 1
+        FROM coverage
+        WHERE resource = old.resource AND cluster_id IS old.cluster_id AND (to_at, id) > (old.to_at, old.id)
+    )
+    ORDER BY to_at, id
+    LIMIT :size
+)
+"""
+# What a file told is known as long as anything is kept of that time.
+FORGET_IMPORTED = """
+DELETE FROM coverage
+WHERE id IN (
+    SELECT id
+    FROM coverage AS old
+    WHERE resource = 'import' AND to_at < :before
+        AND NOT EXISTS (SELECT 1 FROM events WHERE last_seen_at BETWEEN old.from_at AND old.to_at)
+    LIMIT :size
+)
+"""
+FORGOTTEN_AT_ONCE = 500
 IMPORTED = "SELECT 1 FROM coverage WHERE resource = 'import' AND cluster_id IS ? AND from_at <= ? AND to_at >= ?"
 
 
@@ -47,6 +75,16 @@ def interrupt(connection: sqlite3.Connection, *, watched_since: str, until: str,
     """
     given = {"watched_since": watched_since, "until": until, "kept_from": kept_from}
     connection.execute(INTERRUPT, given)
+
+
+def forget(connection: sqlite3.Connection, before: str) -> Iterator[int]:
+    """Delete the stretches that ended before a time, oldest first; yields how many went with each transaction."""
+    for sql in (FORGET, FORGET_IMPORTED):
+        gone = FORGOTTEN_AT_ONCE
+        while gone == FORGOTTEN_AT_ONCE:
+            gone = connection.execute(sql, {"before": before, "size": FORGOTTEN_AT_ONCE}).rowcount
+            if gone:
+                yield gone
 
 
 def imported(connection: sqlite3.Connection, cluster_id: int | None, first: str, last: str) -> None:

@@ -19,6 +19,7 @@ from kube9.failures import AnotherCluster, reason_of
 from kube9.intake import Intake
 from kube9.model import Batch, Objects, Position, Proof
 from kube9.resources import Resource
+from kube9.retention import FOR_EVER, Policy
 from kube9.selection import Selection
 from kube9.writer import Writer
 
@@ -44,6 +45,7 @@ class Watches:
         watched: the resources beside events whose changes are recorded.
         counts: where to count what is read.
         clock: the time and the waits; stopping it ends the watches.
+        kept: how long events are kept; what is older is not recorded.
         settings: of the watch of events; that of objects differs where objects do.
         namespace: the only one that is watched, without what is in no namespace; None for all.
     """
@@ -59,13 +61,14 @@ class Watches:
         watched: Sequence[Resource] = resources.WATCHED,
         counts: Counts | None = None,
         clock: Clock | None = None,
+        kept: Policy = FOR_EVER,
         settings: watch.Settings | None = None,
         namespace: str | None = None,
     ) -> None:
         self._database, self._api, self._writer, self._namespace = database, api, writer, namespace
         self._told, self._counts, self._clock = told, counts or Counts(), clock or Clock()
         self._settings = settings or watch.Settings()
-        self._intake = Intake(selection, self._counts, self._clock)
+        self._intake = Intake(selection, self._counts, self._clock, kept)
         self.failure: Exception | None = None  # a mistake of ours that ended a thread
         watched = [resource for resource in watched if resource.namespaced or not namespace]
         self.states = [health.Watch(EVENTS), *(health.Watch(resource.name) for resource in watched)]

@@ -31,12 +31,23 @@ class Chore:
 
     Args:
         name: for the log.
-        every_s: how often; a failure waits for the next time.
-        do: the work; what it writes, it commits itself.
+        every_s: how often.
+        do: the work; what it writes, it commits itself. It may do a part of it and return after how many seconds it is to
+            do the next, so that what waits is written meanwhile; None when it is done.
+        retry_s: how long a failure waits, where that is shorter.
+        at_end: whether it is done once more before the writer ends.
     """
 
-    def __init__(self, name: str, every_s: float, do: Callable[[sqlite3.Connection], object]) -> None:
-        self.name, self.every_s, self.do = name, every_s, do
+    def __init__(
+        self,
+        name: str,
+        every_s: float,
+        do: Callable[[sqlite3.Connection], float | None],
+        *,
+        retry_s: float = math.inf,
+        at_end: bool = True,
+    ) -> None:
+        self.name, self.every_s, self.do, self.retry_s, self.at_end = name, every_s, do, retry_s, at_end
         self.due_at = 0.0  # monotonic seconds
 
 
@@ -49,7 +60,7 @@ class Writer:
         lane_capacity: how many events of our own may wait before `offer` drops.
         patience_s: how long a failing write is tried again before the writer gives up; None is for ever.
         busy_timeout_s: how long one try waits while another process writes.
-        chores: what is to be done between writes; each is done once more at the end.
+        chores: what is to be done between writes.
         event_ttl_ms: how long the API server keeps an event: what a long failure is refilled from.
         counts: where to count what is written and dropped.
         now_ms: the present in milliseconds since 1970, for the coverage.
@@ -205,8 +216,7 @@ class Writer:
             self.loop.turn(math.inf)  # SQLite may take as long as the disk does: that is for `/readyz` to tell
             for chore in self._chores:
                 if time.monotonic() >= chore.due_at:
-                    chore.due_at = time.monotonic() + chore.every_s
-                    self._commits.attempt(chore.name, chore.do)
+                    self._do(chore)
             self._drops.tell(self._counts.dropped["queue_full"], written=True)
             taken = self._take()
             if taken is None:
@@ -222,13 +232,20 @@ class Writer:
                     self._writing = 0
                     self._changed.notify_all()
         for chore in self._chores:
-            self._commits.attempt(chore.name, chore.do)
+            if chore.at_end:
+                self._do(chore)
         if self._guest:
             return  # to truncate waits for readers, and all who write wait with it
         try:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             log.warning("the WAL was not truncated: %s", error)
+
+    def _do(self, chore: Chore) -> None:
+        chore.due_at = time.monotonic() + chore.every_s
+        again_s = self._commits.attempt(chore.name, chore.do, chore.retry_s)
+        if again_s is not None:
+            chore.due_at = min(chore.due_at, time.monotonic() + again_s)
 
     def _take(self) -> list[tuple[Batch, float]] | None:
         """All that waits, with when it was ready; empty when a chore is due, None when there is nothing more to come."""

@@ -117,6 +117,8 @@ class Kube9:
             "LC_ALL": "C.UTF-8",
             "COLUMNS": "120",
             "HEALTH_PORT": "0",  # another test may have the usual one
+            "EVENT_RETENTION_INFO_WARNING_DAYS": "never",  # the events of most tests are old
+            "EVENT_RETENTION_ERROR_CRITICAL_DAYS": "never",
         }
 
     def command(self, *words: str, db: bool = True) -> list[str]:
