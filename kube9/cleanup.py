@@ -16,7 +16,7 @@ from kube9.writer import Chore
 log = logging.getLogger("kube9.retention")
 
 INTERVAL_S = 6 * 3600.0
-RETRY_S = 30.0  # after a batch that failed; what was deleted before stays deleted
+RETRY_S = 30.0
 RESTS = 3.0  # as many times as long as a batch took nothing is done
 LEAST_REST_S = 0.02
 KINDS = (SEVERITIES[:2], SEVERITIES[2:])
@@ -29,6 +29,7 @@ class Cleanup:
         policy: how long events are kept.
         counts: where to count what was deleted.
         interval_s: from the end of a run to the next.
+        retry_s: how long a batch that failed waits; what was deleted before stays deleted.
         event_ttl_ms: how long the API server keeps an event.
         now_ms: the present in milliseconds since 1970.
     """
@@ -39,10 +40,11 @@ class Cleanup:
         counts: Counts,
         *,
         interval_s: float = INTERVAL_S,
+        retry_s: float = RETRY_S,
         event_ttl_ms: int = EVENT_TTL_MS,
         now_ms: Callable[[], int] = times.now_ms,
     ) -> None:
-        self.chore = Chore("retention", interval_s, self._go_on, retry_s=RETRY_S, at_end=False)
+        self.chore = Chore("retention", interval_s, self._go_on, retry_s=retry_s, at_end=False)
         self._policy, self._counts, self._event_ttl_ms, self._now_ms = policy, counts, event_ttl_ms, now_ms
         self._run: Iterator[None] | None = None  # one that is not at its end
         self._deleted, self._batches = Counter[str](), Counter[str]()  # of this run, by severity
