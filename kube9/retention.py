@@ -147,10 +147,21 @@ def sweep(connection: sqlite3.Connection, limits: list[Limit], *, now_ms: int, s
     """
     for limit in limits:
         place: tuple[Any, ...] = EARLY
+        spared: list[str] = []
         while found := connection.execute(LOOK, _from(limit, place, size)).fetchall():
             place = found[-1][2:]
             due = [key for key, is_due, *_ in found if is_due]
-            yield limit.severity, _delete(connection, limit, due, now_ms) if due else 0
+            gone, left = _delete(connection, limit, due, now_ms) if due else (0, [])
+            spared += left
+            yield limit.severity, gone
+        while spared:  # for one that may be gone now
+            tried, spared = spared, []
+            for start in range(0, len(tried), size):
+                gone, left = _delete(connection, limit, tried[start : start + size], now_ms)
+                spared += left
+                yield limit.severity, gone
+            if len(spared) == len(tried):
+                break
 
 
 def count(connection: sqlite3.Connection, limits: list[Limit]) -> dict[str, int]:
@@ -178,30 +189,32 @@ def _from(limit: Limit, place: tuple[Any, ...], size: int) -> dict[str, Any]:
     return limit._asdict() | dict(zip(names, place, strict=True)) | {"size": size}
 
 
-def _delete(connection: sqlite3.Connection, limit: Limit, ids: list[str], now_ms: int) -> int:
+def _delete(connection: sqlite3.Connection, limit: Limit, ids: list[str], now_ms: int) -> tuple[int, list[str]]:
+    """Delete those of these events that are still due. Returns how many went, and which were spared."""
     with transaction.immediate(connection):
         # Another process may have updated some since they were looked for.
         due = {key for (key,) in connection.execute(STILL_DUE, limit._asdict() | {"ids": json.dumps(ids)})}
-        gone = connection.execute(DELETE, (json.dumps(_spare_leaders(connection, due)),)).fetchall()
+        leading = _leading(connection, due)
+        gone = connection.execute(DELETE, (json.dumps([*due - leading]),)).fetchall()
         if gone:
             reached = _behind(max(last_seen_at for (last_seen_at,) in gone)) or limit.before
             connection.execute(NOTE, _noted(limit, reached, now_ms))
-    return len(gone)
+    return len(gone), [*leading]
 
 
-def _spare_leaders(connection: sqlite3.Connection, due: set[str]) -> list[str]:
-    """Those that no event which stays is found by.
+def _leading(connection: sqlite3.Connection, due: set[str]) -> set[str]:
+    """Those that an event which stays may be found by.
 
     An event whose id was taken has the next one and is looked for from the first on: where that is gone, a repeat would be
     stored as another event. So the first stays as long as the next, which is rare.
     """
-    followers = {next_id(key): key for key in due}
-    staying = {key for (key,) in connection.execute(TAKEN, (json.dumps([*followers]),))} - due
-    going = set(due)
+    before = {next_id(key): key for key in due}
+    staying = {key for (key,) in connection.execute(TAKEN, (json.dumps([*before]),))} - due
+    leading: set[str] = set()
     while staying:
-        staying = {followers[key] for key in staying if key in followers}
-        going -= staying
-    return [*going]
+        staying = {before[key] for key in staying if key in before}
+        leading |= staying
+    return leading
 
 
 def _behind(at: str) -> str | None:
