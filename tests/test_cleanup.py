@@ -187,6 +187,16 @@ def test_a_stop_does_not_wait_for_retention(kube9: Kube9, database: sqlite3.Conn
     assert counts.cleaned_at_s == 0  # the run did not come to its end
 
 
+def test_a_stop_begins_no_further_run(kube9: Kube9, database: sqlite3.Connection) -> None:
+    counts = Counts()
+    writer = Writer(str(kube9.db), chores=[Cleanup(Policy(), counts).chore], counts=counts)
+    writer.start()
+    wait_until(lambda: counts.cleaned_at_s > 0)
+    record(database, event("old", 9))
+    assert writer.close() == 0
+    assert names(kube9) == ["old"]
+
+
 def wait_until(holds: Callable[[], bool]) -> None:
     for _ in range(3000):
         if holds():
