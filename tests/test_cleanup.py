@@ -128,15 +128,15 @@ def test_what_the_api_server_lists_for_longer_does_not_come_and_go(kube9: Kube9,
 def test_killed_in_the_middle_nothing_is_torn_and_the_next_start_ends_it(
     kube9: Kube9, database: sqlite3.Connection, serve: Start
 ) -> None:
-    old = [event(f"web-{number}", 9) for number in range(20_000)]
+    old = [event(f"web-{number}", 9) for number in range(6000)]
     record(database, *old)
     record(database, *(each._replace(count=2, last_seen_at=times.iso(NOW_MS - 8 * times.DAY_MS)) for each in old))
     serving = serve()
-    serving.until("some are gone", lambda: 0 < len(names(kube9)) < 19_000)
+    serving.until("some are gone", lambda: 0 < len(names(kube9)) < 6000)
     serving.process.kill()
     serving.process.wait()
     left = len(names(kube9))
-    assert 0 < left < 19_000
+    assert 0 < left < 6000
     assert rows(kube9.db, "SELECT count(DISTINCT event_id) FROM occurrences") == [(left,)]
     assert rows(kube9.db, "PRAGMA foreign_key_check") == []
     assert [severity for (severity,) in rows(kube9.db, "SELECT severity FROM evictions")] == ["info"]
@@ -153,9 +153,10 @@ def test_others_record_and_import_meanwhile(kube9: Kube9, database: sqlite3.Conn
     serving.until("some are gone", lambda: 0 < len(names(kube9)) < 20_000)
     assert kube9("record", "insight", "beside", "--insight-id", "1", "--category", "cost").code == 0
     kube9.record(listed("imported", 100))
-    assert len(names(kube9)) > 1  # they did not wait for the end
-    ran(serving)
-    assert names(kube9) == ["imported"]
+    left = names(kube9)
+    assert "imported" in left
+    assert len(left) > 1  # they did not wait for the end
+    assert told(serving, RAN_AT) == 0
     assert rows(kube9.db, "SELECT title FROM events WHERE event_type = 'insight'") == [("beside",)]
 
 
