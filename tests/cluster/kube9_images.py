@@ -5,18 +5,23 @@ python tests/cluster/kube9_images.py      builds what changed, outside of the cl
 The node gets them with `import_image`. Each is a docker-archive in .image/:
 
 kube9       this tree
-previous    the commit before, the newest whose tree differs from this one and has a Dockerfile
+previous    the newest commit whose image or chart is another than this tree's; its chart lies beside it
 future      this tree with a migration more, as a version to come may have it
 """
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ARCHIVES = ROOT / ".image"
+PREVIOUS_CHART = ARCHIVES / "previous-chart"
+PREVIOUS_NAME = ARCHIVES / "previous.txt"
+# What makes the image and the chart.
+INPUT = ("Dockerfile", "chart", "kube9", "schema", "queries.yaml", "pyproject.toml", "hatch_build.py", "requirements-image.lock")
 BASE = "localhost/python:3.11-slim-bookworm"
 STORE = {"STORAGE_DRIVER": "overlay", "BUILDAH_ISOLATION": "chroot"}
 FUTURE = """
@@ -38,10 +43,7 @@ def build() -> None:
             [sys.executable, ROOT / "tests/cluster/cluster.py", "base-image", BASE], check=True, env=os.environ | STORE
         )
     _build("kube9", ROOT)
-    with tempfile.TemporaryDirectory(prefix="kube9-previous-") as folder:
-        commit = previous_commit()
-        export_tree(commit, pathlib.Path(folder))
-        _build("previous", pathlib.Path(folder), revision=commit)
+    _build_previous()
     with tempfile.TemporaryDirectory(prefix="kube9-future-") as folder:
         last = max(path.name for path in (ROOT / "schema").glob("*.sql"))
         migration = pathlib.Path(folder) / f"{int(last[:4]) + 1:04}_future.sql"
@@ -52,23 +54,20 @@ def build() -> None:
         _build("future", pathlib.Path(folder))
 
 
-def previous_commit() -> str:
-    """The newest commit whose tree differs from the checked-out one in what the image or the chart holds, and that has both."""
-    commits = _git("log", "--format=%H", "--max-count=200", "--first-parent").split()
+def previous_commit() -> str | None:
+    """The newest commit of this branch that has an image and a chart, one of them another than the checked-out tree's.
+
+    None where there is none: in a shallow clone, say, or without git.
+    """
+    try:
+        commits = _git("log", "--format=%H", "--max-count=200", "--first-parent").split()
+    except (OSError, subprocess.CalledProcessError):
+        return None
     for commit in commits:
-        has_both = all(
-            subprocess.run(["git", "cat-file", "-e", f"{commit}:{path}"], cwd=ROOT, capture_output=True, check=False).returncode
-            == 0
-            for path in ("Dockerfile", "chart/Chart.yaml")
-        )
-        differs = subprocess.run(
-            ["git", "diff", "--quiet", commit, "--", "Dockerfile", "kube9", "schema", "queries.yaml", "chart"],
-            cwd=ROOT,
-            check=False,
-        ).returncode
-        if has_both and differs:
+        has_both = all(_git_agrees("cat-file", "-e", f"{commit}:{path}") for path in ("Dockerfile", "chart/Chart.yaml"))
+        if has_both and not _git_agrees("diff", "--quiet", commit, "--", *INPUT):
             return commit
-    return commits[0]
+    return None
 
 
 def export_tree(commit: str, folder: pathlib.Path) -> None:
@@ -92,6 +91,22 @@ def _local(kind: str) -> str:
     return f"localhost/kube9-test:{kind}"
 
 
+def _build_previous() -> None:
+    commit = previous_commit()
+    with tempfile.TemporaryDirectory(prefix="kube9-previous-") as name:
+        folder = pathlib.Path(name)
+        if commit is None:
+            folder, told = ROOT, "this tree itself, because the clone has no earlier commit with another image or chart"
+        else:
+            export_tree(commit, folder)
+            told = _git("log", "-1", "--format=commit %h of %cs: %s", commit).strip()
+        _build("previous", folder, revision=commit or "unknown")
+        shutil.rmtree(PREVIOUS_CHART, ignore_errors=True)
+        shutil.copytree(folder / "chart", PREVIOUS_CHART)
+    PREVIOUS_NAME.write_text(told)
+    print(f"previous is {told}", flush=True)
+
+
 def _build(kind: str, folder: pathlib.Path, revision: str = "unknown") -> None:
     words = ["--quiet", "--layers", "--build-arg", f"BASE={BASE}", "--build-arg", f"REVISION={revision}"]
     identity = _buildah("bud", *words, "--tag", _local(kind), str(folder)).stdout.strip().splitlines()[-1]
@@ -113,6 +128,10 @@ def _buildah(*words: str, check: bool = True) -> "subprocess.CompletedProcess[st
 
 def _git(*words: str) -> str:
     return subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+def _git_agrees(*words: str) -> bool:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, check=False).returncode == 0
 
 
 if __name__ == "__main__":
