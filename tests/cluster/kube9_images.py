@@ -42,14 +42,14 @@ def build() -> None:
         subprocess.run(
             [sys.executable, ROOT / "tests/cluster/cluster.py", "base-image", BASE], check=True, env=os.environ | STORE
         )
-    _build("kube9", ROOT)
+    present = _build("kube9", ROOT)
     _build_previous()
     with tempfile.TemporaryDirectory(prefix="kube9-future-") as folder:
         last = max(path.name for path in (ROOT / "schema").glob("*.sql"))
         migration = pathlib.Path(folder) / f"{int(last[:4]) + 1:04}_future.sql"
         migration.write_text(FUTURE)
         (pathlib.Path(folder) / "Dockerfile").write_text(
-            f"FROM {_local('kube9')}\nUSER 0\nCOPY {migration.name} /opt/kube9/kube9/schema/\nUSER 65532:65532\n"
+            f"FROM {present}\nUSER 0\nCOPY {migration.name} /opt/kube9/kube9/schema/\nUSER 65532:65532\n"
         )
         _build("future", pathlib.Path(folder))
 
@@ -87,10 +87,6 @@ def import_image(kind: str = "kube9") -> str:
     return reference(kind)
 
 
-def _local(kind: str) -> str:
-    return f"localhost/kube9-test:{kind}"
-
-
 def _build_previous() -> None:
     commit = previous_commit()
     with tempfile.TemporaryDirectory(prefix="kube9-previous-") as name:
@@ -107,16 +103,17 @@ def _build_previous() -> None:
     print(f"previous is {told}", flush=True)
 
 
-def _build(kind: str, folder: pathlib.Path, revision: str = "unknown") -> None:
+def _build(kind: str, folder: pathlib.Path, revision: str = "unknown") -> str:
     words = ["--quiet", "--layers", "--build-arg", f"BASE={BASE}", "--build-arg", f"REVISION={revision}"]
-    identity = _buildah("bud", *words, "--tag", _local(kind), str(folder)).stdout.strip().splitlines()[-1]
+    identity = _buildah("bud", *words, "--tag", f"localhost/kube9-test:{kind}", str(folder)).stdout.strip().splitlines()[-1]
     archive, built = ARCHIVES / f"{kind}.tar", ARCHIVES / f"{kind}.id"
     if archive.exists() and built.exists() and built.read_text() == identity:
-        return
+        return identity
     archive.unlink(missing_ok=True)
-    _buildah("push", "--quiet", _local(kind), f"docker-archive:{archive}:{reference(kind)}")
+    _buildah("push", "--quiet", identity, f"docker-archive:{archive}:{reference(kind)}")
     built.write_text(identity)
     print(f"built {reference(kind)}: {archive.stat().st_size / 1e6:.0f} MB", flush=True)
+    return identity
 
 
 def _buildah(*words: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
