@@ -29,7 +29,7 @@ def held(path: str) -> Iterator[None]:
                 "another kube9 serve holds the database", f"{path}: held by {holder}; stop it, or give --db another file"
             ) from None
         os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"process {os.getpid()}\n".encode())
+        os.write(descriptor, f"process {os.getpid()} of {os.uname().nodename}\n".encode())
         yield
     finally:
         os.close(descriptor)

@@ -9,6 +9,7 @@ previous    the newest commit whose image or chart is another than this tree's; 
 future      this tree with a migration more, as a version to come may have it
 """
 
+import functools
 import os
 import pathlib
 import shutil
@@ -76,8 +77,9 @@ def export_tree(commit: str, folder: pathlib.Path) -> None:
     subprocess.run(["tar", "-x", "-C", folder], input=archive, check=True)
 
 
+@functools.cache
 def import_image(kind: str = "kube9") -> str:
-    """Give an image to the node's containerd, and return the name that a pod has for it."""
+    """Give an image to the node's containerd, once, and return the name that a pod has for it."""
     archive = ARCHIVES / f"{kind}.tar"
     if not archive.exists():
         raise FileNotFoundError(f"{archive}: python tests/cluster/kube9_images.py builds it, outside of the cluster")

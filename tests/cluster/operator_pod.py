@@ -21,10 +21,13 @@ class Operator:
     Args:
         namespace: where it is installed; made here, and its Pod Security is enforced.
         release: the name of the helm release.
+        storage_class: of its volume.
     """
 
-    def __init__(self, namespace: str = "kube9-system", release: str = "kube9-operator") -> None:
-        self.namespace, self.release = namespace, release
+    def __init__(
+        self, namespace: str = "kube9-system", release: str = "kube9-operator", *, storage_class: str = ""
+    ) -> None:
+        self.namespace, self.release, self.storage_class = namespace, release, storage_class
         self.folder = Path(os.environ["CLUSTER_DIR"]) / "volumes" / namespace
         self.folder.mkdir(parents=True, exist_ok=True)
         os.chown(self.folder, USER, USER)  # what fsGroup does for a volume that a provisioner makes
@@ -47,7 +50,7 @@ class Operator:
         name, _, tag = import_image(kind).rpartition(":")
         given = {
             "image": {"repository": name, "tag": tag, "pullPolicy": "Never"},
-            "persistence": {"storageClassName": ""},
+            "persistence": {"storageClassName": self.storage_class},
         }
         for key, value in values.items():
             given[key] = given.get(key, {}) | value if isinstance(value, dict) else value
@@ -56,6 +59,10 @@ class Operator:
         if wait:
             self.until_ready()
         return notes
+
+    def revision(self) -> int:
+        """The number of the release's newest revision."""
+        return int(json.loads(helm("history", self.release, "--namespace", self.namespace, "--output", "json"))[-1]["revision"])
 
     def until_ready(self, seconds: float = 90) -> None:
         """Wait until the rollout is done and both containers are ready."""
@@ -87,22 +94,28 @@ class Operator:
         """The pod as the API server has it."""
         return json.loads(self.kubectl("get", "pod", POD, "-o", "json"))
 
+    def container(self, name: str, pod: str = POD) -> Any:
+        """The status of a container; empty while the kubelet has none."""
+        found = json.loads(self.kubectl("get", "pod", pod, "-o", "json", check=False) or "{}")
+        statuses = found.get("status", {}).get("containerStatuses", [])
+        return next((status for status in statuses if status["name"] == name), {})
+
     def restarts(self, container: str) -> int:
         """How often the kubelet started a container again."""
-        (status,) = [status for status in self.pod()["status"]["containerStatuses"] if status["name"] == container]
-        return int(status["restartCount"])
+        return int(self.container(container)["restartCount"])
 
     def status(self) -> Any:
         """The JSON in the status ConfigMap; None before the first."""
         data = json.loads(self.kubectl("get", "configmap", "kube9-operator-status", "-o", "json")).get("data") or {}
         return json.loads(data["status"]) if "status" in data else None
 
-    def remove(self) -> None:
-        """Uninstall it, and throw its data away."""
-        helm("uninstall", self.release, "--namespace", self.namespace, "--wait", "--timeout=60s")
-        kubectl("delete", "namespace", self.namespace, "--timeout=60s", seconds=90)
-        kubectl("delete", "pv", f"kube9-{self.namespace}", "--ignore-not-found")
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def remove(self, *, wait: bool = True) -> None:
+        """Uninstall it, and throw its data away. Without `wait` that goes on behind it, and the namespace is not to be used again."""
+        helm("uninstall", self.release, "--namespace", self.namespace, *(["--wait", "--timeout=60s"] if wait else []))
+        kubectl("delete", "namespace", self.namespace, f"--wait={wait}".lower(), seconds=90)
+        kubectl("delete", "pv", f"kube9-{self.namespace}", "--ignore-not-found", f"--wait={wait}".lower())
+        if wait:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _make_volume(self) -> None:
         volume = {
@@ -112,7 +125,7 @@ class Operator:
             "spec": {
                 "capacity": {"storage": "5Gi"},
                 "accessModes": ["ReadWriteOnce"],
-                "storageClassName": "",
+                "storageClassName": self.storage_class,
                 "persistentVolumeReclaimPolicy": "Retain",
                 "hostPath": {"path": str(self.folder)},
                 "claimRef": {"namespace": self.namespace, "name": "kube9-operator-data"},
