@@ -1,5 +1,6 @@
 """The database file: made once, read without a trace, migrated as a whole, held by one process."""
 
+import platform
 import re
 import shutil
 import sqlite3
@@ -267,7 +268,7 @@ def test_a_link_to_the_database_shows_what_the_wal_holds(recorded: Kube9) -> Non
 def test_a_second_serve_is_refused_until_the_first_is_killed(kube9: Kube9, serving) -> None:
     first, _ = serving()
     second, lines = serving()
-    assert f"held by process {first.pid} of {os.uname().nodename};" in lines[-1]
+    assert f"held by process {first.pid} of {platform.node()};" in lines[-1]
     assert second.wait() == 1
     refused = kube9("db", "migrate", "--format", "json")  # takes the same lock
     assert refused.error["code"] == "FAILED_PRECONDITION"

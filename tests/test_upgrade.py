@@ -213,9 +213,7 @@ def test_after_a_roll_back_the_pod_is_found_by_who_asks(operator: Operator, roll
 
 
 @pytest.mark.scenario("DB-17", "COV-05")
-def test_forward_again_it_records_again_and_tells_what_it_missed(
-    api: Api, operator: Operator, rolled_back: list[dict]
-) -> None:
+def test_forward_again_it_records_again_and_tells_what_it_missed(api: Api, operator: Operator, rolled_back: list[dict]) -> None:
     api.make_event(BEFORE, "while-nobody-recorded")
     before, last = gaps(operator), operator.query("status")["last_update"]
     operator.install(kind="future")

@@ -22,7 +22,16 @@ ARCHIVES = ROOT / ".image"
 PREVIOUS_CHART = ARCHIVES / "previous-chart"
 PREVIOUS_NAME = ARCHIVES / "previous.txt"
 # What makes the image and the chart.
-INPUT = ("Dockerfile", "chart", "kube9", "schema", "queries.yaml", "pyproject.toml", "hatch_build.py", "requirements-image.lock")
+INPUT = (
+    "Dockerfile",
+    "chart",
+    "kube9",
+    "schema",
+    "queries.yaml",
+    "pyproject.toml",
+    "hatch_build.py",
+    "requirements-image.lock",
+)
 BASE = "localhost/python:3.11-slim-bookworm"
 STORE = {"STORAGE_DRIVER": "overlay", "BUILDAH_ISOLATION": "chroot"}
 FUTURE = """

@@ -24,9 +24,7 @@ class Operator:
         storage_class: of its volume.
     """
 
-    def __init__(
-        self, namespace: str = "kube9-system", release: str = "kube9-operator", *, storage_class: str = ""
-    ) -> None:
+    def __init__(self, namespace: str = "kube9-system", release: str = "kube9-operator", *, storage_class: str = "") -> None:
         self.namespace, self.release, self.storage_class = namespace, release, storage_class
         self.folder = Path(os.environ["CLUSTER_DIR"]) / "volumes" / namespace
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -110,7 +108,7 @@ class Operator:
         return json.loads(data["status"]) if "status" in data else None
 
     def remove(self, *, wait: bool = True) -> None:
-        """Uninstall it, and throw its data away. Without `wait` that goes on behind it, and the namespace is not to be used again."""
+        """Uninstall it, and throw its data away. Without `wait` that goes on behind it; use the namespace no more."""
         helm("uninstall", self.release, "--namespace", self.namespace, *(["--wait", "--timeout=60s"] if wait else []))
         kubectl("delete", "namespace", self.namespace, f"--wait={wait}".lower(), seconds=90)
         kubectl("delete", "pv", f"kube9-{self.namespace}", "--ignore-not-found", f"--wait={wait}".lower())
