@@ -22,7 +22,7 @@ version: 1
 queries:
   events of-a-namespace:
     summary: Count events by namespace
-    returns: page of CountOfANamespace
+    returns: page of NamespaceCount
     from: events
     fields: {object_namespace: string, events: {type: integer, sql: count(*)}}
     group: [object_namespace]
@@ -109,8 +109,7 @@ def test_an_upgrade_from_an_earlier_commit_keeps_what_was_recorded(
         print(f"\nupgraded from: {PREVIOUS_NAME.read_text()}")
     events, bound, old = recorded(operator, BEFORE), claim(operator), operator.pod()
     watched = operator.query("events", "list")["coverage"]
-    proven = operator.query("status")["watch"]["events"]["proven_at"]  # until here it stands; what came later may be cut off
-    window = ["--since", watched["from"], "--until", proven]
+    window = ["--since", watched["from"], "--until", events[0]["last_seen_at"]]  # what came later may be cut off
     covered = operator.query("events", "list", *window)["coverage"]
     assert covered["complete"]
     assert gaps(operator) == []
@@ -182,7 +181,7 @@ def test_after_a_roll_back_the_older_program_answers(operator: Operator, rolled_
     assert operator.query("events", "get", rolled_back[0]["id"])["id"] == rolled_back[0]["id"]
     (count,) = operator.query("events", "summary", "-n", BEFORE)["event_counts"]
     assert (count["severity"], count["events"]) == ("warning", 201)
-    counts = {row["object_namespace"]: row["events"] for row in operator.query("events", "of-a-namespace")["rows"]}
+    counts = {row["object_namespace"]: row["events"] for row in operator.query("events", "of-a-namespace")["namespace_counts"]}
     assert counts[BEFORE] == 201
 
 
