@@ -36,7 +36,7 @@ EXTREMES: dict[str, dict[str, Any]] = {
         "operator": {"resources": {}, "tmpSize": "16Mi"},
         "nodeSelector": {"kubernetes.io/hostname": "node-1"},
         "tolerations": [{"operator": "Exists"}],
-        "terminationGracePeriodSeconds": 5,
+        "terminationGracePeriodSeconds": 10,
         "podSecurityContext": {"fsGroup": 1000},
         "retention": {"infoWarningDays": 0.5, "errorCriticalDays": 400},
         "record": {"mode": "all", "reasons": ["A"], "skipReasons": ["B"]},
