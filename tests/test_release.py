@@ -175,10 +175,8 @@ def test_a_node_is_drained(operator: Operator) -> None:
 def test_the_claim_outlives_its_release_and_the_next_takes_it_up(operator: Operator, name: str) -> None:
     events, bound = recorded(operator), claim(operator)
     helm("uninstall", operator.release, "--namespace", operator.namespace, "--wait", "--timeout=60s")
-    left = operator.kubectl(
-        "get", "all,configmap,role,rolebinding,serviceaccount", "-l", "app.kubernetes.io/name=kube9-operator"
-    )
-    assert left == ""
+    made = ("get", "all,configmap,role,rolebinding,serviceaccount", "-l", "app.kubernetes.io/name=kube9-operator")
+    wait_for("nothing else is left", lambda: not operator.kubectl(*made))
     assert claim(operator) == bound
     other_name = {} if name == operator.release else {"persistence": {"existingClaim": "kube9-operator-data"}}
     operator.release = name
