@@ -118,7 +118,9 @@ def test_an_upgrade_from_an_earlier_commit_keeps_what_was_recorded(
         operator.install(queries=QUERIES)
 
     assert recorded(operator, BEFORE) == events  # ids, counts, metadata, places in the order of arrival
-    assert operator.query("events", "list", *window)["coverage"] == covered
+    still = operator.query("events", "list", *window)["coverage"]
+    assert still["covered_seconds"] == covered["covered_seconds"]
+    assert all(gap["resource"] not in (None, "events") for gap in still["gaps"])  # a watch without lines is proven seldom
     wait_for("what came meanwhile is recorded", lambda: all_are_recorded(api, operator, "during-the-upgrade"))
     ((begin, end, cause, recovered),) = gaps(operator)
     new = operator.pod()
