@@ -5,18 +5,26 @@ import sys
 
 INTERRUPTED = 130
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 def main() -> int:
     """Run the program with the words of the command line. Returns its exit code."""
-    words = sys.argv[1:]
-    try:
-        code = None
-        if words[:1] == ["query"]:
-            code = first_try(words)
-        elif words[:1] == ["__complete"]:
-            from kube9.complete import complete
+    return _run(sys.argv[1:], _at_once)
 
-            code = complete(words[1:])
+
+def kubectl_plugin() -> int:
+    """Run kubectl-kube9, which `kubectl kube9` starts, with the words behind it. Returns its exit code."""
+    from kube9.laptop import plugin
+
+    return _run(sys.argv[1:], plugin)
+
+
+def _run(words: list[str], first: "Callable[[list[str]], int | None]") -> int:
+    try:
+        code = first(words)
         if code is None:
             from kube9.cli import run  # cyclopts: 70 ms
 
@@ -26,6 +34,26 @@ def main() -> int:
     if sys.stderr is not None:
         sys.stderr.flush()
     os._exit(code)  # all is written and closed: taking the interpreter down costs 2 ms and changes nothing
+
+
+def _at_once(words: list[str]) -> int | None:
+    """Do what needs no command line library and return the exit code; None, and nothing done, where it does."""
+    if "KUBE9_CALLER" in os.environ:  # somebody asks from afar
+        from kube9 import caller
+
+        caller.listen()
+    first = words[0] if words else ""
+    if first == "query":
+        return first_try(words)
+    if first == "__complete":
+        from kube9.complete import complete
+
+        return complete(words[1:])
+    if first[:2] == "--":
+        from kube9 import laptop
+
+        return laptop.first_try(words)
+    return None
 
 
 def first_try(words: list[str]) -> int | None:

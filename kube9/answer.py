@@ -54,7 +54,7 @@ def answer(
             render.document(found, plan, chosen)
         else:
             _writer(asked, chosen).page(found, last=True)
-            if not found.rows and chosen["format"] in render.PEOPLE and sys.stderr is not None and sys.stderr.isatty():
+            if not found.rows and chosen["format"] in render.PEOPLE and render.is_terminal(sys.stderr):
                 from kube9 import hints
 
                 hints.why_empty(path, asked, given, found)

@@ -20,7 +20,7 @@ EXIT_CODES = {"DEADLINE_EXCEEDED": 2, "PERMISSION_DENIED": 3}
 
 def run(words: list[str]) -> int:
     """Run a command line the full way. Returns the exit code; nothing but KeyboardInterrupt is raised."""
-    wants = _format_of(words)
+    wants = format_of(words)
     try:
         compiled = fresh.current()
         found = read(compiled, words)
@@ -107,7 +107,7 @@ def fail(error: errors.Kube9Error, wants: str) -> int:
     return EXIT_CODES.get(error.code, 1)
 
 
-def _format_of(words: list[str]) -> str:
+def format_of(words: list[str]) -> str:
     """How an error is to be written, told from words that may be no command at all."""
     chosen = "json" if words[:1] == ["query"] else "text"
     if words[:1] in ([], ["serve"]) and os.environ.get("LOG_FORMAT") == "json":

@@ -4,25 +4,25 @@
         for event in db.events.list(severity=["error"], since="24h", limit=20):
             print(event.last_seen_at, event.title)
 
-Every call opens the database, reads in one short transaction and closes it, so one client serves many threads and
-never holds up the writer.
+A client asks a file here (`kube9.local`) or the operator's pod in a cluster (`kube9.remote`). Nothing is open between calls, so
+one client serves many threads.
 """
 
 import inspect
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
-from kube9 import bind, fresh, plan, query, render, store, times
+import pydantic
+
+from kube9 import fresh, local, plan, remote, store
 from kube9.capabilities import methods
 from kube9.errors import FailedPrecondition, InvalidArgument
 from kube9.messages import (
     TIMEOUT_S,
     Message,
-    Page,
     argument,
     call_name,
     default_of,
@@ -30,9 +30,6 @@ from kube9.messages import (
     parameter_type,
     response_name,
 )
-
-LOOK_S = 0.25  # between two looks of a watch
-
 
 _COMPILING = threading.Lock()
 
@@ -67,8 +64,7 @@ class Client:
     def __init__(self, path: str) -> None:
         self.path = path
         self._closed = threading.Event()
-        with store.open_reader(path):
-            pass  # what is wrong with the file is said now and not at the first question
+        self._source = _source(path, self._closed)
         loaded, _ = compiled()
         groups: dict[str, dict[str, Any]] = {}
         for name, declared in loaded["queries"].items():
@@ -98,63 +94,58 @@ class Client:
         """Refuse further calls, and end the watches. Nothing is open between calls."""
         self._closed.set()
 
-    def _asked(self, declared: plan.Plan, given: dict[str, Any]) -> bind.Asked:
-        return bind.bind(compiled()[0], declared, {name: argument(value) for name, value in given.items()}, times.now_ms())
-
-    def _run(self, asked: bind.Asked, timeout_s: float) -> query.Answer:
-        if self._closed.is_set():
-            raise FailedPrecondition("the client is closed", "make another one with kube9.connect")
-        return query.run(self.path, asked, timeout_s)
-
     def _call(self, declared: plan.Plan, given: dict[str, Any], timeout_s: float) -> Message:
-        return _response(self._run(self._asked(declared, given), timeout_s))
+        return _made(response_name(declared), self._source.call(declared, _arguments(given), timeout_s))
 
     def _all(self, declared: plan.Plan, given: dict[str, Any], timeout_s: float) -> Iterator[Message]:
         if "limit" in given:
             raise InvalidArgument("a walk through every row has no limit", "itertools.islice takes some of them")
-        return self._walk(query.whole_pages(self._asked(declared, given)), timeout_s)
-
-    def _walk(self, asked: bind.Asked, timeout_s: float) -> Iterator[Message]:
-        for answer in query.pages(lambda asked: self._run(asked, timeout_s), asked):
-            yield from _rows(answer)
+        rows = self._source.walk(declared, _arguments(given), timeout_s)
+        return (_made(declared["message"], row) for row in rows)
 
     def _watch(self, declared: plan.Plan, given: dict[str, Any], timeout_s: float) -> Iterator[Message]:
-        asked = self._asked(declared, given)
-        if "after" in asked.values:
-            return self._follow(asked, self._run(asked, timeout_s), timeout_s, _rows)
-        return self._follow(asked, self._run(asked.but(asked.values | {"limit": 1}), timeout_s), timeout_s, lambda _: iter(()))
-
-    def _follow(self, asked: bind.Asked, latest: query.Answer, timeout_s: float, first: Any) -> Iterator[Message]:
-        yield from first(latest)
-        until = time.monotonic() + timeout_s
-        while not self._closed.is_set() and time.monotonic() < until:
-            arrived = query.arrived(asked, latest)
-            for latest in query.pages(lambda asked: self._run(asked, timeout_s), arrived):
-                yield from _rows(latest)
-            self._closed.wait(LOOK_S)
+        rows = self._source.watch(declared, _arguments(given), timeout_s)
+        return (_made(declared["message"], row) for row in rows)
 
 
 def connect(path: str | os.PathLike[str] | None = None) -> Client:
     """Open a kube9 database to ask it.
 
     Args:
-        path: the database file; by default where the command line looks for it.
+        path: the database file; by default where the command line looks for it. `kubectl://NAMESPACE?context=NAME&kubeconfig=FILE`
+            asks the operator that runs in this namespace of a cluster, as `kubectl exec` reaches it.
 
     Raises:
         Unavailable: there is no database, or it cannot be opened.
+        InvalidArgument: the URL is none.
         PermissionDenied, DataLoss, FailedPrecondition: see `kube9.errors`.
     """
+    if isinstance(path, str) and path.startswith(remote.SCHEME):
+        return Client(path)
     return Client(store.database_path(None if path is None else os.fspath(path)))
 
 
-def _response(answer: query.Answer) -> Message:
-    loaded, models = compiled()
-    return models[response_name(answer.query)].model_validate(render.plain(answer, loaded))
+def _source(path: str, closed: threading.Event) -> local.File | remote.OperatorPod:
+    """What answers: the file at a path, or the pod that a URL names."""
+    if path.startswith(remote.SCHEME):
+        place = remote.place(path)
+        return remote.OperatorPod(place, compiled()[0], closed)
+    return local.File(path, compiled()[0], closed)
 
 
-def _rows(answer: query.Answer) -> Iterator[Message]:
-    page = _response(answer)
-    return iter(page.rows) if isinstance(page, Page) else iter([page])
+def _arguments(given: dict[str, Any]) -> dict[str, Any]:
+    return {name: argument(value) for name, value in given.items()}
+
+
+def _made(name: str, found: dict[str, Any]) -> Message:
+    """A message of plain data. Raises FailedPrecondition where another version of kube9 has another form of it."""
+    try:
+        return compiled()[1][name].model_validate(found)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        what = f"the answer is of another version of kube9: {name}.{where}: {first['msg']}"
+        raise FailedPrecondition(what, "let both sides have the same version, or ask with the command line") from None
 
 
 def _methods(declared: plan.Plan) -> dict[str, Callable[..., Any]]:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kube9 import query, render
+from kube9 import caller, query, render
 from kube9.bind import Asked
 from kube9.errors import InvalidArgument
 from kube9.store import looks
@@ -62,7 +62,7 @@ def follow(path: str, asked: Asked, writer: "render.Lines | Tables", run: Callab
 def _reader_is_there() -> bool:
     """Wait for the next look; False when stdin has ended, where it is a pipe or socket, or nobody reads stdout any more."""
     poll = select.poll()
-    if sys.stdin is not None and _is_pipe(sys.stdin.fileno()):
+    if sys.stdin is not None and caller.is_pipe(sys.stdin.fileno()) and not caller.listening():
         poll.register(sys.stdin.fileno(), select.POLLIN)
     if sys.stdout is not None:
         poll.register(sys.stdout.fileno(), 0)  # its errors are always told
@@ -74,7 +74,7 @@ def _reader_is_there() -> bool:
                     return False
             elif events & (select.POLLERR | select.POLLHUP | select.POLLNVAL):
                 return False
-    return True
+    return not caller.input_ended()
 
 
 def _goes_on_for_ever() -> bool:
@@ -83,9 +83,3 @@ def _goes_on_for_ever() -> bool:
         return False
     stdin = os.fstat(sys.stdin.fileno())
     return stat.S_ISCHR(stdin.st_mode) and stdin.st_rdev == os.stat(os.devnull).st_rdev
-
-
-def _is_pipe(descriptor: int) -> bool:
-    # /dev/null, as a daemon or `kubectl exec` without -i has it, is always at its end and says nothing.
-    mode = os.fstat(descriptor).st_mode
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)

@@ -27,7 +27,7 @@ EPIPE, EBADF = 32, 9  # of errno, whose import is not needed for two numbers tha
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TextIO
 
     from kube9.plan import Plan
 
@@ -129,7 +129,7 @@ class Lines:
             kinds = [self.types[field]["type"] for field in answer.fields]
             text = _for_caller(self._json(answer, kinds)) if self.form == "jsonl" else self._csv(answer, kinds)
         going_on = write(text)
-        if going_on and last and answer.next_page_token and sys.stderr is not None and sys.stderr.isatty():
+        if going_on and last and answer.next_page_token and is_terminal(sys.stderr):
             say(f"{len(answer.rows)} of {total_of(answer)}; --all gives every row")
         return going_on
 
@@ -188,10 +188,15 @@ def yaml(answer: Answer, plan: "Plan") -> str:
 
 def write(text: str) -> bool:
     """Write to standard output. False when its reader has gone away (`| head`); raises Unavailable for another failure."""
+    return write_bytes(text.encode())
+
+
+def write_bytes(data: bytes) -> bool:
+    """As `write`, of what is encoded."""
     try:
         if sys.stdout is None:
             raise OSError(EBADF, "it is closed")
-        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except OSError as error:
         give_up_stdout()
@@ -219,6 +224,14 @@ def harmless(text: str) -> str:
     from json import dumps
 
     return "".join(char if char.isprintable() or char == "\n" else dumps(char)[1:-1] for char in text)
+
+
+def is_terminal(stream: "TextIO | None") -> bool:
+    """Whether stdout or stderr is shown on a terminal: one of this machine, or at the other end of an exec."""
+    if stream is None:
+        return False
+    elsewhere = os.environ.get("KUBE9_TERMINAL", "").split(",")
+    return stream.isatty() or ("stdout" if stream is sys.stdout else "stderr") in elsewhere
 
 
 def give_up_stdout() -> None:

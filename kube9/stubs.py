@@ -59,7 +59,7 @@ class Client:
 '''
 STUB_CONNECT = '''\
 def connect(path: str | PathLike[str] | None = None) -> Client:
-    """Open a kube9 database to ask it; by default the one that the command line asks."""
+    """Open a kube9 database to ask it: a file, by default the one that the command line asks, or `kubectl://NAMESPACE`."""
 '''
 
 

@@ -48,12 +48,12 @@ class Tables:
         if self.fields:
             self.columns = [[name.upper().replace("_", " "), "", [name]] for name in self.fields]
         # Colour and width are the terminal's; a file or a pipe gets neither.
-        self.piped = sys.stdout is None or not sys.stdout.isatty()
+        self.piped = not render.is_terminal(sys.stdout)
         plain = chosen["color"] == "never" or (chosen["color"] == "auto" and (self.piped or bool(os.environ.get("NO_COLOR"))))
         self.console = Console(
             width=PIPED_WIDTH if self.piped else None,
             color_system=None if plain else "auto" if chosen["color"] == "auto" else "standard",
-            force_terminal=None if chosen["color"] == "auto" else not plain,
+            force_terminal=not self.piped or None if chosen["color"] == "auto" else not plain,
             no_color=plain,
             highlight=False,
             emoji=False,
@@ -86,7 +86,7 @@ class Tables:
             rows_are = self.message["plural"].replace("_", " ")
             if not self.widths and not self.follows:
                 render.say(f"No {rows_are} found")
-            elif not self.widths and sys.stderr is not None and sys.stderr.isatty():
+            elif not self.widths and render.is_terminal(sys.stderr):
                 render.say(f"No {rows_are} yet; what arrives follows, Ctrl-C ends")
             return True
         table = self._rows(rows) if answer.query["paged"] else self._fields(rows[0])

@@ -1,0 +1,155 @@
+"""From a laptop: a query that the operator's pod answers, with the words that were typed; its bytes and exit code as they are.
+
+kube9 --context C --operator-namespace N query …
+kubectl kube9 --context C --operator-namespace N query …
+"""
+
+import os
+import select
+import sys
+
+from kube9 import errors, operator_pod
+from kube9.caller import END_OF_INPUT, TERMINAL, is_pipe
+from kube9.kubectl import ERR, LOOK_S, NAMESPACE, OUT, Place
+from kube9.version import __version__
+
+STDIN, STDOUT = 0, 1
+OPTIONS = {"--context": "context", "--kubeconfig": "kubeconfig", "--operator-namespace": "namespace"}
+HELP = f"""\
+Usage: kubectl kube9 [--context NAME] [--kubeconfig FILE] [--operator-namespace NAME] query …
+
+Ask the operator's pod in a cluster what it has recorded, through kubectl exec. Everything behind `query` is as in the pod.
+
+Options, before `query`:
+  --context             context of the kubeconfig; by default the current one
+  --kubeconfig          kubeconfig file; by default what kubectl takes
+  --operator-namespace  namespace in which the operator runs [default: {NAMESPACE}]
+  --help, -h            show this
+  --version             show the version of this program; `query capabilities` has that of the operator
+
+Examples:
+  kubectl kube9 query events list --since 24h --format table
+  kubectl kube9 --context prod query events list --for deploy/web --watch
+  kubectl kube9 query --help
+"""
+
+
+def first_try(words: list[str]) -> int | None:
+    """Run `kube9` with options before a command and return the exit code; None, and nothing done, when there is no such."""
+    try:
+        given, rest = read(words)
+        if "namespace" not in given and (not rest or rest[0][:1] == "-"):
+            return None  # without a command kube9 records, as `serve` does
+        return ask(Place(**given), rest)
+    except errors.Kube9Error as error:
+        return _fail(error, words)
+
+
+def plugin(words: list[str]) -> int:
+    """Run `kubectl kube9` with the words behind it. Returns its exit code."""
+    try:
+        given, rest = read(words)
+        if rest[:1] in ([], ["--help"], ["-h"], ["help"], ["--version"]):
+            from kube9 import render
+
+            render.write(f"{__version__}\n" if rest[:1] == ["--version"] else HELP)
+            return 0
+        return ask(Place(**given), rest)
+    except errors.Kube9Error as error:
+        return _fail(error, words)
+
+
+def read(words: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Read the options before the command.
+
+    Returns: what is given of where the operator runs, as `Place` takes it, and the words from the command on.
+
+    Raises:
+        InvalidArgument: an option is wrong.
+    """
+    given: dict[str, str] = {}
+    rest = [*words]
+    while rest and rest[0].partition("=")[0] in OPTIONS:
+        flag, equals, value = rest.pop(0).partition("=")
+        if not equals:
+            if not rest:
+                raise errors.InvalidArgument(f"{flag} has no value", "give one, and the command behind it")
+            value = rest.pop(0)
+        if OPTIONS[flag] in given:
+            raise errors.InvalidArgument(f"{flag} is given twice", "leave one of them out")
+        given[OPTIONS[flag]] = value
+    return given, rest
+
+
+def ask(place: Place, words: list[str]) -> int:
+    """Ask the operator's pod, and pass on what it answers. Returns the exit code of the command in the pod.
+
+    Raises:
+        InvalidArgument: the words are no query.
+        PermissionDenied, Unavailable: as `operator_pod.Exec`.
+    """
+    _only_queries(words)
+    with operator_pod.Exec(place, words, _shown_on()) as command:
+        from kube9 import render  # sqlite3 and all, 10 ms: while kubectl is on its way
+
+        if is_pipe(STDIN):  # whose end is waited for, and nothing read: it may be somebody else's input
+            command.poll.register(STDIN, getattr(select, "POLLRDHUP", 0))
+        if sys.stdout is not None:
+            command.poll.register(STDOUT, 0)  # its errors are always told
+        code = None
+        while code is None:
+            arrived, code = command.read(LOOK_S)
+            for kind, data in arrived:
+                if kind == OUT:
+                    if not render.write_bytes(data):
+                        return 0
+                elif kind == ERR:
+                    _write_stderr(data)
+                elif kind == STDOUT:
+                    return 0  # its reader has gone
+                else:
+                    command.poll.unregister(STDIN)
+                    command.send(END_OF_INPUT)
+        return code
+
+
+def _only_queries(words: list[str]) -> None:
+    if words[:1] == ["query"]:
+        return
+    if not words:
+        raise errors.InvalidArgument("there is no command", "query goes behind the options: kube9 --context NAME query …")
+    if words[0][:1] == "-":
+        details = f"before it there are {', '.join(OPTIONS)}; what belongs to the query goes behind it"
+        raise errors.InvalidArgument(f"{words[0]} stands before `query`", details)
+    what = f"`{words[0]}` cannot be asked of the operator in a cluster"
+    raise errors.InvalidArgument(what, f"`query` can; without {', '.join(OPTIONS)} before it, `kube9 {words[0]}` works here")
+
+
+def _shown_on() -> list[str]:
+    """The variables that tell the command in the pod what its output is shown on here: a table is cut and coloured for it."""
+    streams = (("stdout", sys.stdout), ("stderr", sys.stderr))
+    terminals = {name: stream.fileno() for name, stream in streams if stream is not None and stream.isatty()}
+    if not terminals:
+        return []
+    found = {TERMINAL: ",".join(terminals)}
+    try:
+        found["COLUMNS"] = str(os.get_terminal_size(min(terminals.values())).columns or 80)
+    except OSError:
+        pass
+    found |= {name: os.environ[name] for name in ("TERM", "COLORTERM", "NO_COLOR", "COLUMNS") if name in os.environ}
+    return [f"{name}={value}" for name, value in found.items()]
+
+
+def _write_stderr(data: bytes) -> None:
+    if sys.stderr is not None:
+        try:
+            os.write(sys.stderr.fileno(), data)
+        except OSError:
+            pass  # nobody reads it; the exit code tells
+
+
+def _fail(error: errors.Kube9Error, words: list[str]) -> int:
+    from kube9.cli import fail, format_of  # cyclopts: 70 ms
+
+    at = words.index("query") if "query" in words else len(words)
+    return fail(error, format_of(words[at:]))
