@@ -19,7 +19,7 @@ LOOKED_FOR_S = 30.0  # for finding the pod
 TRAILER = b"command terminated with exit code "
 # How lines begin that kubectl writes when it fails itself. kube9's own last words are held back with them, to the end.
 LAST_WORDS = (b"E", b"error:", b"Unable to connect", b"The connection to the server")
-ROLE = "needs a Role in namespace {}: get and list of pods, create of pods/exec; the chart has one for those who ask"
+ROLE = "bind the Role kube9-operator-reader of namespace {}, which the chart makes (get and list of pods, create of pods/exec)"
 INSTALLED = "is kube9 installed there? --operator-namespace names another"
 AWAY = "try again, or look at the network and at the context"
 # What kubectl says when it fails, in part; our error, its message, and what to do. {} is the namespace.
