@@ -22,6 +22,13 @@ def kubectl_plugin() -> int:
     return _run(sys.argv[1:], plugin)
 
 
+def kubectl_completion() -> int:
+    """Run kubectl_complete-kube9, which kubectl asks what may follow `kubectl kube9`. Returns 0."""
+    from kube9.complete_far import complete_for_kubectl
+
+    return _run(sys.argv[1:], complete_for_kubectl)
+
+
 def _run(words: list[str], first: "Callable[[list[str]], int | None]") -> int:
     try:
         code = first(words)
@@ -47,8 +54,9 @@ def _at_once(words: list[str]) -> int | None:
         return first_try(words)
     if first == "__complete":
         from kube9.complete import complete
+        from kube9.complete_far import candidates
 
-        return complete(words[1:])
+        return complete(words[1:], candidates)
     if first[:2] == "--":
         from kube9 import laptop
 

@@ -11,9 +11,14 @@ from cyclopts import Parameter, validators
 
 from kube9 import bind, commands, errors, plan
 from kube9.fixed_commands import COMMANDS, GROUPS
+from kube9.kubectl import OPTIONS
 from kube9.version import __version__
 
 ALIAS = "__alias"  # in the name of a parameter that is another spelling of one, which help does not show
+FAR = (
+    "Before `query`, these ask the operator's pod in a cluster instead of a database here, as `kubectl kube9` does:\n"
+    + "\n".join(f"  {flag}: {about}" for flag, (_, about) in OPTIONS.items())
+)
 
 
 class Request(NamedTuple):
@@ -30,18 +35,19 @@ def application(compiled: plan.Plan) -> cyclopts.App:
         name=program(),
         help="The flight recorder for Kubernetes events: records them, keeps them, answers questions about them. "
         "Without a command it records, as `serve` does.",
+        help_epilogue=FAR,
         version=__version__,
         help_flags=["--help", "-h"],
         help_format="plaintext",
         default_parameter=Parameter(negative=()),
     )
     app.default(_fixed_command("serve"))
-    groups = {name: cyclopts.App(name=name, help=f"{about}.") for name, about in GROUPS.items()}
+    groups = {name: cyclopts.App(name=name, help=f"{about}.", help_epilogue="") for name, about in GROUPS.items()}
     for full_name, declared in COMMANDS.items():
         group_name, _, name = full_name.rpartition(" ")
         above = groups[group_name] if group_name else app
         about_it = "\n\n".join([f"{declared['summary']}.", *([declared["description"]] if "description" in declared else [])])
-        above.command(_fixed_command(full_name), name=name, help=about_it)
+        above.command(_fixed_command(full_name), name=name, help=about_it, help_epilogue="")
     for group in groups.values():
         app.command(group)
     _add_queries(groups["query"], compiled)

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 
-from kube9 import plan, shipped, store
+from kube9 import kubectl, plan, shipped, store
 from kube9.fixed_commands import COMMANDS, GROUPS, SHELLS
 
 # The first line of an answer: whole words, words that go on, or that the shell shall complete the names of files.
@@ -30,6 +30,7 @@ TIMES = {
 DURATIONS = ("5s", "30s", "1m", "5m", "1h", "1d")
 PERCENTAGES = ("90%", "99%", "99.9%", "100%")
 HELP = plan.param("boolean", flags=["--help"], aliases=["-h"], doc="show what is possible")
+FAR = plan.param("string", flags=["--operator-namespace"], doc=kubectl.OPTIONS["--operator-namespace"][1])
 VERSION = plan.param("boolean", flags=["--version"], doc="show the version of kube9")
 
 # The names of the objects of a kind, and of those that own others. Names are looked at one after another by the index,
@@ -75,7 +76,7 @@ WHERE kind = :kind AND (:namespace IS NULL OR namespace = :namespace) AND substr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from kube9.plan import Plan
@@ -89,10 +90,10 @@ def script(shell: str) -> str:
         return file.read()
 
 
-def complete(words: list[str]) -> int:
-    """Write what may stand in the place of the last word. Returns 0, whatever the words are."""
+def complete(words: list[str], find: "Callable[[list[str]], Found] | None" = None) -> int:
+    """Write what may stand in the place of the last word, as `find` or `candidates` knows. Returns 0, whatever they are."""
     try:
-        first, found = candidates(words)
+        first, found = (find or candidates)(words)
         lines = [first]
         for value, about in found:
             if value.isprintable():  # one with a line break would be two, and no shell shows an escape sequence rightly
@@ -121,11 +122,11 @@ def candidates(words: list[str]) -> "Found":
     if command:
         return _Line(command, rest).candidates(word)
     if rest or (word.startswith("-") and not path):  # without a command kube9 records, as `serve` does
-        top = {"params": COMMANDS["serve"]["params"] | {"version": VERSION}}
+        top = {"params": COMMANDS["serve"]["params"] | {"operator_namespace": FAR, "version": VERSION}}
         return _Line(top, rest).candidates(word) if not path else (WORDS, ())
     if word.startswith("-"):
-        return _offered(word, [("--help", str(HELP["doc"]))])
-    return _offered(word, _below(commands, path))
+        return offered(word, [("--help", str(HELP["doc"]))])
+    return offered(word, _below(commands, path))
 
 
 def _queries() -> "Plan":
@@ -196,10 +197,10 @@ class _Line:
             first, found = self._values(self.flags[flag], value)
             return first, [(f"{flag}={candidate}", about) for candidate, about in found]
         if word[:1] == "-" and not self.ended:
-            return _offered(word, self._options())
+            return offered(word, self._options())
         if self.positions:
             return self._values(self.positions[0], word)
-        return (WORDS, ()) if word or self.ended else _offered("--", self._options())
+        return (WORDS, ()) if word or self.ended else offered("--", self._options())
 
     def _options(self) -> "Iterator[tuple[str, str]]":
         """The options that can still be given."""
@@ -220,17 +221,17 @@ class _Line:
         if param["choices"]:
             done, comma, last = word.rpartition(",") if param["many"] else ("", "", word)
             left = [choice for choice in param["choices"] if choice not in (*given, *done.split(","))]
-            first, found = _offered(last, [(choice, "") for choice in left])
+            first, found = offered(last, [(choice, "") for choice in left])
             return first, [(f"{done}{comma}{choice}", about) for choice, about in found]
         if param["type"] == "time":
-            return _offered(word, list(TIMES.items()))
+            return offered(word, list(TIMES.items()))
         for kind, texts in (("duration", DURATIONS), ("percentage", PERCENTAGES)):
             if param["type"] == kind:
-                return _offered(word, [(text, "") for text in texts])
+                return offered(word, [(text, "") for text in texts])
         if param["parts"] and len(param["parts"]) == 2 and param["parts"][0][1]["known"]:
             return self._object(param["parts"][0][1], word)
         if param["known"]:
-            return _offered(word, [(value, "") for value in self._known(param) if value not in given], MOST)
+            return offered(word, [(value, "") for value in self._known(param) if value not in given], MOST)
         return WORDS, ()
 
     def _known(self, param: "Plan") -> list[str]:
@@ -243,7 +244,7 @@ class _Line:
         known = self._known(of)
         spellings = of["spellings"] or {}
         if not slash:
-            first, found = _offered(word, [(f"{value.lower()}/", "") for value in known])
+            first, found = offered(word, [(f"{value.lower()}/", "") for value in known])
             if not found and spellings.get(word.lower()) in known:
                 found = [(f"{word}/", spellings[word.lower()])]
             return (BEGINNINGS if first == WORDS else first), found
@@ -273,7 +274,7 @@ class _Line:
         return list(found)
 
 
-def _offered(word: str, choices: "Iterable[tuple[str, str]]", most: int = MOST_READ) -> "Found":
+def offered(word: str, choices: "Iterable[tuple[str, str]]", most: int = MOST_READ) -> "Found":
     """The choices that begin as a word does; when none does, those that begin so in another case."""
     choices = list(choices)
     found = [choice for choice in choices if choice[0].startswith(word)]

@@ -12,6 +12,12 @@ from kube9 import errors
 from kube9.caller import BEAT, BEAT_S
 
 NAMESPACE = "kube9-system"
+# What says where the operator runs, before the command: the option, its name in a `Place`, what help says of it.
+OPTIONS = {
+    "--context": ("context", "context of the kubeconfig; by default the current one"),
+    "--kubeconfig": ("kubeconfig", "kubeconfig file; by default the one that kubectl takes"),
+    "--operator-namespace": ("namespace", f"namespace in which the operator runs; by default {NAMESPACE}"),
+}
 OUT, ERR = -1, -2  # what a child wrote to; numbers that no descriptor has
 CHUNK = 65536
 LOOK_S = 0.25
@@ -49,6 +55,29 @@ class Place:
         """The options of kubectl that say it; each a single word, so that no value is taken for an option."""
         given = (("kubeconfig", self.kubeconfig), ("context", self.context), ("namespace", self.namespace))
         return [f"--{name}={value}" for name, value in given if value is not None]
+
+
+def read(words: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Read the options before the command.
+
+    Returns: what is given of where the operator runs, by its name in a `Place`, and the words from the command on.
+
+    Raises:
+        InvalidArgument: an option is wrong.
+    """
+    given: dict[str, str] = {}
+    rest = [*words]
+    while rest and rest[0].partition("=")[0] in OPTIONS:
+        flag, equals, value = rest.pop(0).partition("=")
+        if not equals:
+            if not rest:
+                raise errors.InvalidArgument(f"{flag} has no value", "give one, and the command behind it")
+            value = rest.pop(0)
+        name, _ = OPTIONS[flag]
+        if name in given:
+            raise errors.InvalidArgument(f"{flag} is given twice", "leave one of them out")
+        given[name] = value
+    return given, rest
 
 
 class Child:

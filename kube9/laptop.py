@@ -10,22 +10,19 @@ import sys
 
 from kube9 import errors, operator_pod
 from kube9.caller import END_OF_INPUT, TERMINAL, is_pipe
-from kube9.kubectl import ERR, LOOK_S, NAMESPACE, OUT, Place
+from kube9.kubectl import ERR, LOOK_S, OPTIONS, OUT, Place, read
 from kube9.version import __version__
 
 STDIN, STDOUT = 0, 1
-OPTIONS = {"--context": "context", "--kubeconfig": "kubeconfig", "--operator-namespace": "namespace"}
-HELP = f"""\
-Usage: kubectl kube9 [--context NAME] [--kubeconfig FILE] [--operator-namespace NAME] query …
+HELP = """\
+Usage: kubectl kube9 [OPTIONS] query …
 
-Ask the operator's pod in a cluster what it has recorded, through kubectl exec. Everything behind `query` is as in the pod.
+Ask the operator's pod in a cluster what it has recorded, by kubectl exec. What follows `query` is as in the pod.
 
 Options, before `query`:
-  --context             context of the kubeconfig; by default the current one
-  --kubeconfig          kubeconfig file; by default what kubectl takes
-  --operator-namespace  namespace in which the operator runs [default: {NAMESPACE}]
-  --help, -h            show this
-  --version             show the version of this program; `query capabilities` has that of the operator
+{options}
+  --help, -h                 show this
+  --version                  show the version of this program; `query capabilities` has that of the operator
 
 Examples:
   kubectl kube9 query events list --since 24h --format table
@@ -52,33 +49,11 @@ def plugin(words: list[str]) -> int:
         if rest[:1] in ([], ["--help"], ["-h"], ["help"], ["--version"]):
             from kube9 import render
 
-            render.write(f"{__version__}\n" if rest[:1] == ["--version"] else HELP)
+            render.write(f"{__version__}\n" if rest[:1] == ["--version"] else _help())
             return 0
         return ask(Place(**given), rest)
     except errors.Kube9Error as error:
         return _fail(error, words)
-
-
-def read(words: list[str]) -> tuple[dict[str, str], list[str]]:
-    """Read the options before the command.
-
-    Returns: what is given of where the operator runs, as `Place` takes it, and the words from the command on.
-
-    Raises:
-        InvalidArgument: an option is wrong.
-    """
-    given: dict[str, str] = {}
-    rest = [*words]
-    while rest and rest[0].partition("=")[0] in OPTIONS:
-        flag, equals, value = rest.pop(0).partition("=")
-        if not equals:
-            if not rest:
-                raise errors.InvalidArgument(f"{flag} has no value", "give one, and the command behind it")
-            value = rest.pop(0)
-        if OPTIONS[flag] in given:
-            raise errors.InvalidArgument(f"{flag} is given twice", "leave one of them out")
-        given[OPTIONS[flag]] = value
-    return given, rest
 
 
 def ask(place: Place, words: list[str]) -> int:
@@ -111,6 +86,10 @@ def ask(place: Place, words: list[str]) -> int:
                     command.poll.unregister(STDIN)
                     command.send(END_OF_INPUT)
         return code
+
+
+def _help() -> str:
+    return HELP.format(options="\n".join(f"  {flag:<25}  {about}" for flag, (_, about) in OPTIONS.items()))
 
 
 def _only_queries(words: list[str]) -> None:

@@ -131,6 +131,20 @@ class Exec:
         raise error or errors.Unavailable(what, f"try again\nkubectl: {said.strip() or how}")
 
 
+def run(place: Place, words: list[str], timeout_s: float) -> bytes | None:
+    """What a command writes to stdout; None where it fails, or is not done in so many seconds. Raises as `Exec`."""
+    import time
+
+    until = time.monotonic() + timeout_s
+    written = b""
+    with Exec(place, words) as command:
+        code = None
+        while code is None and (left := until - time.monotonic()) > 0:
+            arrived, code = command.read(min(left, kubectl.LOOK_S))
+            written += b"".join(data for kind, data in arrived if kind == OUT)
+    return written if code == 0 else None
+
+
 def failure(place: Place, said: str) -> errors.Kube9Error | None:
     """The error for what kubectl said when it failed; None where it may have been about the pod."""
     for part, error, message, todo in FAILURES:
