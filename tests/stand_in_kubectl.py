@@ -25,10 +25,13 @@ if words[0] == "get":
     ]
     print(json.dumps({"kind": "PodList", "items": items}))
     sys.exit(0)
+if words[:2] == ["config", "get-contexts"]:
+    print("far\nfarther")
+    sys.exit(0)
 assert words[:2] == ["exec", "--stdin"]
 at = words.index("--")
 pod = words[at - 1]
-if pod not in pods:
+if pod not in [known["metadata"]["name"] if isinstance(known, dict) else known for known in pods]:
     print(f'Error from server (NotFound): pods "{pod}" not found', file=sys.stderr)
     sys.exit(1)
 code = subprocess.run(words[at + 1 :], check=False).returncode
