@@ -1101,4 +1101,4 @@ class Client:
         """
 
 def connect(path: str | PathLike[str] | None = None) -> Client:
-    """Open a kube9 database to ask it; by default the one that the command line asks."""
+    """Open a kube9 database to ask it: a file, by default the one that the command line asks, or `kubectl://NAMESPACE`."""
