@@ -158,7 +158,10 @@ class Child:
     def end(self) -> None:
         """Kill it where it still runs, and let go of its pipes. kubectl passes no signal on: the end of its stdin tells."""
         if self.code is None:
-            os.kill(self.pid, SIGKILL)
+            try:
+                os.kill(self.pid, SIGKILL)
+            except ProcessLookupError:
+                pass  # as in `_wait`
             self._wait(0)
         for descriptor in [*self._open]:
             self._forget(descriptor)

@@ -86,7 +86,7 @@ class Exec:
         for kind, data in self._child.read(timeout_s):
             if kind == ERR:
                 data = self._let_through(data)
-            self._begun = self._begun or (kind in (OUT, ERR) and bool(data))
+            self._begun = self._begun or kind == OUT
             if data or kind >= 0:
                 found.append((kind, data))
         code = self._child.code

@@ -103,21 +103,14 @@ class OperatorPod:
         return {name: None for name, of in fields.items() if of["nullable"]} | row
 
     def _document(self, asked: list[str], timeout_s: float) -> dict[str, Any]:
-        text = b"".join(self._output(asked, until=time.monotonic() + timeout_s))
-        try:
-            found = json.loads(text)
-        except ValueError:
-            found = None
-        if not isinstance(found, dict):
-            raise errors.Unavailable("the operator's answer is no JSON", f"it begins with {text[:80]!r}: try again")
-        return found
+        return _object(b"".join(self._output(asked, until=time.monotonic() + timeout_s)))
 
     def _rows(self, declared: Plan, asked: list[str], **limits: Any) -> Iterator[Row]:
         rest = b""
         for data in self._output(asked, **limits):
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
-                yield self._whole(declared, json.loads(line))
+                yield self._whole(declared, _object(line))
 
     def _output(
         self, asked: list[str], *, until: float = math.inf, wait_s: float = math.inf, quietly: bool = False
@@ -174,6 +167,16 @@ def words(declared: Plan, given: dict[str, Any], options: list[str]) -> list[str
             else:  # in one word with its option, so that no value is taken for another
                 said.append(param["flags"][0] if one is True else f"{param['flags'][0]}={one}")
     return [*said, *(["--"] if any(text[:1] == "-" for text in positions) else []), *positions]
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise errors.Unavailable("the operator's answer is no JSON", f"it begins with {text[:80]!r}: try again")
+    return found
 
 
 def _time_limit(timeout_s: float) -> str:

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import pytest
 from cluster.api import wait_for
 from conftest import ROOT, Kube9, Result, make_event
 from laptop import FAR, Laptop
+from test_start_up import HEAVY
 from test_tables import on_terminal
 
 from kube9.caller import CALLER, END_OF_INPUT
@@ -247,6 +249,26 @@ def test_without_a_pod_that_is_ready_it_says_what_there_is(laptop: Laptop, pods:
     assert said in done.error["details"]
 
 
+RUN = """
+import os, sys
+def leave(code):
+    sys.stderr.write(" ".join(sys.modules))
+    sys.stderr.flush()
+    leave_now(code)
+leave_now, os._exit = os._exit, leave
+from kube9.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_nothing_heavy_is_imported_on_the_way(laptop: Laptop) -> None:
+    command = [sys.executable, "-c", RUN, *FAR, "query", "status"]
+    done = subprocess.run(command, env=laptop.env, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "kube9.laptop" in done.stderr.split()
+    assert HEAVY & set(done.stderr.split()) == set()
+
+
 # On a terminal.
 
 
@@ -269,7 +291,12 @@ def test_what_says_how_a_terminal_is_counts_there_too(laptop: Laptop, sampled: K
 
 @contextmanager
 def started(laptop: Laptop, *words: str, **options) -> Iterator[subprocess.Popen]:
-    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    options = {
+        "stdin": subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "start_new_session": True,
+    } | options
     with subprocess.Popen(laptop.command("query", *words), env=laptop.env, cwd=ROOT, **options) as process:
         try:
             yield process
@@ -304,6 +331,13 @@ def interrupt(process: subprocess.Popen) -> None:
     assert process.stderr.read() == b""
 
 
+def interrupt_all(process: subprocess.Popen) -> None:
+    """Ctrl-C on a terminal, which kubectl gets too."""
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(WAIT_S) == 130
+    assert process.stderr.read() == b""
+
+
 def kill(process: subprocess.Popen) -> None:
     process.kill()
     process.wait(WAIT_S)
@@ -315,7 +349,7 @@ def close_stdout(process: subprocess.Popen) -> None:
     assert process.stderr.read() == b""
 
 
-@pytest.mark.parametrize("end", [interrupt, kill, close_stdout])
+@pytest.mark.parametrize("end", [interrupt, interrupt_all, kill, close_stdout])
 @pytest.mark.parametrize("words", ["--watch --limit 1", "--all"])
 def test_whoever_goes_away_the_query_ends(tmp_path: Path, cache: Path, words: str, end: Callable) -> None:
     pod = Kube9(tmp_path / "there", cache)

@@ -224,6 +224,9 @@ def test_an_answer_that_is_no_json_is_an_error(db, laptop: Laptop, monkeypatch: 
     monkeypatch.setenv("STAND_IN_ANSWER", str(path))
     with pytest.raises(errors.Unavailable, match="no JSON"):
         db.events.list()
+    path.write_text("motd: welcome\n")
+    with pytest.raises(errors.Unavailable, match="no JSON"):
+        list(db.events.list_all())
 
 
 # Where.

@@ -7,10 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from cluster.api import wait_for
+from cluster.api import Api, wait_for
 from cluster.operator_pod import Operator, kubectl
 from conftest import ROOT, Kube9
 
@@ -81,12 +82,9 @@ def none_is_left(operator: Operator) -> None:
 
 
 def make_events(namespace: str, count: int) -> None:
-    from cluster.api import Api
-
-    api = Api(os.environ["KUBECONFIG"])
-    api.make_namespace(namespace)
-    api.make_events(namespace, count)
-    api.close()
+    with closing(Api(os.environ["KUBECONFIG"])) as api:
+        api.make_namespace(namespace)
+        api.make_events(namespace, count)
 
 
 @pytest.fixture(scope="module")
