@@ -13,7 +13,7 @@ from kube9.kubectl import ERR, OUT, Child, Place
 
 POD = "kube9-operator-0"
 CONTAINER = "operator"
-PROGRAM = "kube9-operator"
+PROGRAM = "kube9"  # which writes UTF-8; kube9-operator writes JSON in ASCII, for the extension
 LABEL = "app.kubernetes.io/name=kube9-operator"
 LOOKED_FOR_S = 30.0  # for finding the pod
 TRAILER = b"command terminated with exit code "

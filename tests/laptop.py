@@ -16,7 +16,7 @@ class Laptop(Kube9):
         super().__init__(folder, Path(there.env["XDG_CACHE_HOME"]))
         self.log = folder / "kubectl.log"
         self._program("kubectl", f'exec {sys.executable} -S {TESTS / "stand_in_kubectl.py"} "$@"')
-        self._program("kube9-operator", f'exec {sys.executable} -m kube9 "$@"')
+        self._program("kube9", f'exec {sys.executable} -m kube9 "$@"')
         self._program("kubectl-kube9", f'exec {sys.executable} -c "{_main("kubectl_plugin")}" "$@"')
         self._program("kubectl_complete-kube9", f'exec {sys.executable} -c "{_main("kubectl_completion")}" "$@"')
         self.env |= {
@@ -46,7 +46,7 @@ class Laptop(Kube9):
     def carried(self) -> list[str]:
         """The words behind the name of the program in the last exec."""
         words = self.calls()[-1]
-        return words[words.index("kube9-operator") + 1 :]
+        return words[words.index("kube9", words.index("--")) + 1 :]
 
 
 def _main(name: str) -> str:

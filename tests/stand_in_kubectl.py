@@ -17,13 +17,13 @@ if said := os.environ.get("STAND_IN_FAILS"):
     print(said, file=sys.stderr)
     sys.exit(1)
 pods = json.loads(os.environ.get("STAND_IN_PODS", '["kube9-operator-0"]'))
+items = [
+    pod
+    if isinstance(pod, dict)
+    else {"metadata": {"name": pod}, "status": {"containerStatuses": [{"name": "operator", "ready": True}]}}
+    for pod in pods
+]
 if words[0] == "get":
-    items = [
-        pod
-        if isinstance(pod, dict)
-        else {"metadata": {"name": pod}, "status": {"containerStatuses": [{"name": "operator", "ready": True}]}}
-        for pod in pods
-    ]
     print(json.dumps({"kind": "PodList", "items": items}))
     sys.exit(0)
 if words[:2] == ["config", "get-contexts"]:
@@ -32,8 +32,12 @@ if words[:2] == ["config", "get-contexts"]:
 assert words[:2] == ["exec", "--stdin"]
 at = words.index("--")
 pod = words[at - 1]
-if pod not in [known["metadata"]["name"] if isinstance(known, dict) else known for known in pods]:
+found = next((item for item in items if item["metadata"]["name"] == pod), None)
+if not found:
     print(f'Error from server (NotFound): pods "{pod}" not found', file=sys.stderr)
+    sys.exit(1)
+if not all(status["ready"] for status in found["status"]["containerStatuses"]):
+    print('error: Internal error occurred: unable to upgrade connection: container not found ("operator")', file=sys.stderr)
     sys.exit(1)
 if answer := os.environ.get("STAND_IN_ANSWER"):
     with open(answer) as file:

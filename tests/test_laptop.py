@@ -88,7 +88,7 @@ def test_the_pod_is_asked_by_its_name_in_one_call(laptop: Laptop) -> None:
     (words,) = laptop.calls()
     expected = ["exec", "--stdin", "--context=far", "--namespace=observed", "--container=operator", POD, "--"]
     assert words[: len(expected)] == expected
-    assert words[len(expected) :] == ["env", f"{CALLER}=120", "kube9-operator", "query", "status"]
+    assert words[len(expected) :] == ["env", f"{CALLER}=120", "kube9", "query", "status"]
 
 
 @pytest.mark.parametrize(
@@ -171,9 +171,9 @@ FAILURES = {
         "UNAVAILABLE",
         "cannot be reached",
     ),
-    'error: Internal error occurred: exec: "kube9-operator": executable file not found in $PATH: unknown': (
+    'error: Internal error occurred: exec: "kube9": executable file not found in $PATH: unknown': (
         "UNAVAILABLE",
-        "has no kube9-operator",
+        "has no kube9",
     ),
     "error: something that nobody has seen before": ("UNAVAILABLE", "could not be looked for"),
 }

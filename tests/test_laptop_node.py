@@ -101,7 +101,7 @@ def many(operator: Operator, cache: Path) -> int:
     ],
 )
 def test_the_answer_is_the_one_that_an_exec_gives(operator: Operator, laptop: Kube9, words: str) -> None:
-    there = operator.execute("kube9-operator", "query", *words.split())
+    there = operator.execute("kube9", "query", *words.split())
     here = ask(laptop, *words.split())
     assert here.stdout.decode() == there.stdout
     assert here.returncode == there.returncode
