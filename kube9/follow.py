@@ -7,6 +7,7 @@ is no sign: stdout stays open when the caller goes, and the program would go on 
 
 import os
 import select
+import signal
 import stat
 import sys
 import time
@@ -41,6 +42,7 @@ def follow(path: str, asked: Asked, writer: "render.Lines | Tables", run: Callab
     if _goes_on_for_ever():
         what = "following needs a stdin here: nothing else tells the pod that you went away"
         raise InvalidArgument(what, "give `kubectl exec` the flag -i, as in `kubectl exec -i POD -- kube9 query …`")
+    signal.alarm(0)  # which bounds any other answer to an exec: this one ends with stdin
     seen = looks(path)
     latest = answer = run(asked)
     if "after" not in asked.values:  # which come in the order of their changes already
