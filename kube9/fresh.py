@@ -47,8 +47,11 @@ def keep_for_all() -> list[str]:
     import subprocess  # 5 ms
 
     child = [sys.executable, "-c", "from kube9 import fresh; print(*fresh.keep_here(), sep='\\n', end='')"]
+    found_here = {"PYTHONPATH": os.pathsep.join(sys.path)}  # the image's launcher alone knows where its packages are
     try:
-        done = subprocess.run(child, capture_output=True, text=True, timeout=CHILD_S, check=False)  # noqa: S603 - ourselves
+        done = subprocess.run(  # noqa: S603 - ourselves
+            child, capture_output=True, text=True, timeout=CHILD_S, check=False, env=os.environ | found_here
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return [f"the queries of {plan.OWN} could not be compiled: {error}"]
     if done.returncode:
