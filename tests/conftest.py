@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from installed import operator  # noqa: F401 - a fixture
 
 TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent

@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPSConnection
 from urllib.parse import urlsplit
 
+IDLE_S = 30.0  # the API server closes a connection that nobody used for a while
+
 
 class Api:
     """Requests as the user of a kubeconfig that cluster.py wrote (it is JSON)."""
@@ -37,6 +39,9 @@ class Api:
 
     def request(self, method: str, path: str, body: dict | None = None) -> dict:
         """The answer as JSON. Raises RuntimeError for anything but success."""
+        if time.monotonic() - getattr(self._local, "used_at", 0.0) > IDLE_S:
+            self.forget()
+        self._local.used_at = time.monotonic()
         connection = getattr(self._local, "connection", None)
         if connection is None:
             url = urlsplit(self.server)

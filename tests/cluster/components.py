@@ -3,6 +3,7 @@
 import itertools
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from cluster.api import connect, wait_for
 
 CLUSTER = Path(__file__).parent / "cluster.py"
+KUBELET = ("10.89.0.1", 10250)
 numbers = itertools.count()
 
 
@@ -35,6 +37,24 @@ def start(*names: str, flags: tuple[str, ...] = ()) -> None:
         return True
 
     wait_for("the API server takes events", ready)
+
+
+def start_node() -> None:
+    """Start containerd and the kubelet, which ends where containerd is not ready yet: again and again, as an init does."""
+    start("containerd")
+
+    def answers() -> bool:
+        with socket.socket() as asking:
+            return asking.connect_ex(KUBELET) == 0
+
+    def stays() -> bool:
+        start("kubelet")
+        try:
+            return bool(wait_for("the kubelet answers", answers, 3))
+        except AssertionError:
+            return False
+
+    wait_for("the kubelet stays", stays)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.api import wait_for
+from cluster.containers import Container
 from cluster.kube9_images import ROOT, import_image
 
 CHART = ROOT / "chart"
@@ -77,10 +78,29 @@ class Operator:
         """Kubectl in its namespace; what it printed."""
         return kubectl("-n", self.namespace, *words, check=check, stdin=stdin, seconds=seconds)
 
-    def execute(self, *words: str, container: str = "operator", seconds: float = 60) -> "subprocess.CompletedProcess[str]":
-        """`kubectl exec` of a command in the pod."""
-        command = [os.environ["KUBECTL"], "-n", self.namespace, "exec", POD, "-c", container, "--", *words]
+    def execute(
+        self, *words: str, container: str = "operator", kubeconfig: Path | None = None, seconds: float = 60
+    ) -> "subprocess.CompletedProcess[str]":
+        """`kubectl exec` of a command in the pod; as the user of a kubeconfig, else as the admin."""
+        user = [] if kubeconfig is None else [f"--kubeconfig={kubeconfig}"]
+        command = [os.environ["KUBECTL"], *user, "-n", self.namespace, "exec", POD, "-c", container, "--", *words]
         return run(command, seconds)
+
+    def begin(self, *words: str) -> "subprocess.Popen[str]":
+        """A kubectl that goes on; its stdin is open."""
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen([os.environ["KUBECTL"], "-n", self.namespace, *words], text=True, **pipes)
+
+    def account(self, name: str, folder: Path) -> Path:
+        """A kubeconfig of a service account of its namespace, which is made where it is not there."""
+        if not self.kubectl("get", "serviceaccount", name, check=False):
+            self.kubectl("create", "serviceaccount", name)
+        token = self.kubectl("create", "token", name).strip()  # by the API's TokenRequest
+        config = json.loads(Path(os.environ["KUBECONFIG"]).read_text())
+        config["users"][0]["user"] = {"token": token}
+        path = folder / f"{name}.kubeconfig"
+        path.write_text(json.dumps(config))
+        return path
 
     def query(self, *words: str) -> Any:
         """The JSON answer of `kube9-operator query …` in the pod."""
@@ -101,6 +121,25 @@ class Operator:
     def restarts(self, container: str) -> int:
         """How often the kubelet started a container again."""
         return int(self.container(container)["restartCount"])
+
+    def inside(self, container: str) -> Container:
+        """A container as the node has it."""
+        return Container(self.container(container)["containerID"].partition("//")[2])
+
+    def probe(self, path: str) -> str:
+        """What the recorder answers at a path such as livez; nothing where it answers no 200."""
+        return kubectl("get", "--raw", f"/api/v1/namespaces/{self.namespace}/pods/{POD}:8080/proxy/{path}", check=False)
+
+    def events(self, *words: str) -> list[Any]:
+        """All events of `query events list` in the pod, however many."""
+        done = self.execute("kube9", "query", "events", "list", "--all", "--format", "jsonl", *words)
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def gaps(self) -> list[Any]:
+        """The stretches of the last hour that were not watched, from the first recording on."""
+        found = self.query("events", "list", "--since", "1h", "--limit", "1")["coverage"]["gaps"]
+        return [gap for gap in found if gap["cause"] != "before_first_recording"]
 
     def status(self) -> Any:
         """The JSON in the status ConfigMap; None before the first."""
