@@ -52,6 +52,7 @@ def operator() -> Operator:
     running.install(
         reader={"subjects": [{"kind": "ServiceAccount", "name": READER}]},
         queries={"files": {"queries.yaml": QUERIES}},
+        retention={"infoWarningDays": 3},
         rules={"files": {"rules.yaml": RULES}},
     )
     return running

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,17 @@ def test_a_rule_of_ones_own_says_how_grave_an_event_is(operator: Operator, api: 
     api.make_event(namespace, "teapot", reason="TeaIsCold", type="Normal")
     (event,) = wait_for("it is recorded", lambda: operator.events("-n", namespace, "--reason", "TeaIsCold"))
     assert (event["severity"], event["title"]) == ("critical", "Tea is cold")
+
+
+def test_the_days_of_the_values_are_how_long_events_are_kept(operator: Operator, api: Api) -> None:  # noqa: F811
+    namespace = api.make_namespace("attic")
+    for days, kind in ((5, "Warning"), (2, "Warning"), (5, "Error")):
+        then = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - days * 86400))
+        api.make_event(namespace, f"{kind.lower()}-{days}", reason="Old", type=kind, firstTimestamp=then, lastTimestamp=then)
+    operator.inside("recorder").kill()  # it looks what is too old at its start
+    wait_for("another one is ready", lambda: operator.restarts("recorder") and operator.container("recorder")["ready"])
+
+    def kept() -> set[str]:
+        return {event["object_name"] for event in operator.events("-n", namespace)}
+
+    wait_for("the old one is gone", lambda: kept() == {"warning-2", "error-5"})

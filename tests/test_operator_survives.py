@@ -80,8 +80,8 @@ def made(api: Api) -> Made:  # noqa: F811
 
 def is_back(operator: Operator, before: str) -> bool:
     """Whether the recorder is another one than before, and ready."""
-    done = operator.kubectl("get", "pod", POD, check=False) and operator.container("recorder")
-    return bool(done) and done["ready"] and done["containerID"] != before
+    found = operator.container("recorder")
+    return found.get("ready", False) and found["containerID"] != before
 
 
 def new_gaps(operator: Operator, before: list, cause: str) -> list:
@@ -102,7 +102,7 @@ def survived(operator: Operator, made: Made, before: tuple[str, list], cause: st
 
 def recorder(operator: Operator) -> tuple[str, list]:
     """Which recorder it is, and the gaps that are known."""
-    wait_for("it is ready", lambda: operator.container("recorder")["ready"])
+    wait_for("it is ready", lambda: operator.container("recorder").get("ready"))
     return operator.container("recorder")["containerID"], operator.gaps()
 
 
