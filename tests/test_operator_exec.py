@@ -138,6 +138,7 @@ def test_many_at_once_while_it_records(operator: Operator, api: Api, unharmed: N
 
 def test_a_lock_that_an_exec_holds_delays_the_recorder_and_loses_nothing(operator: Operator, api: Api) -> None:  # noqa: F811
     namespace = api.make_namespace("held-up")
+    recorder = operator.inside("recorder").identity
     holder = operator.begin("exec", "-i", POD, "-c", "operator", "--", "python3", "-c", HOLD_THE_WRITE_LOCK)
     assert holder.stdout.readline() == "held\n"
     api.make_event(namespace, "meanwhile")
@@ -146,7 +147,7 @@ def test_a_lock_that_an_exec_holds_delays_the_recorder_and_loses_nothing(operato
     holder.communicate(timeout=30)
     wait_for("it is written", lambda: operator.events("-n", namespace))
     wait_for("it is ready", lambda: operator.probe("readyz"))
-    assert operator.restarts("recorder") == 0
+    assert operator.inside("recorder").identity == recorder
 
 
 def test_a_query_that_wants_much_memory_is_refused(operator: Operator, unharmed: None) -> None:
