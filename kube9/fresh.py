@@ -61,15 +61,27 @@ def keep_for_all() -> list[str]:
 
 def keep_here() -> list[str]:
     """Compile and keep the plan of the user's own files beside the database. Returns what is wrong in them."""
+    _go_first()
     key, text = _built_in()
     own = _own(key, text)
     path = plan.data_path(own["key"])
     _keep(own, path)
     directory, kept = os.path.split(path)
-    for name in os.listdir(directory) if os.path.isdir(directory) else ():
-        if name.startswith("queries-") and name.endswith(".marshal") and name != kept:
-            os.unlink(os.path.join(directory, name))
+    entries = os.scandir(directory) if os.path.isdir(directory) else ()
+    found = [entry for entry in entries if entry.name.startswith("queries-") and entry.name.endswith(".marshal")]
+    others = sorted((entry for entry in found if entry.name != kept), key=lambda entry: entry.stat().st_mtime)
+    for old in others[:-1]:  # the newest may be of the version that is gone back to
+        os.unlink(old.path)
     return list(own["problems"])
+
+
+def _go_first() -> None:
+    """Where memory gets scarce, have this process killed and not the recorder that started it."""
+    try:
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+            file.write("1000")
+    except OSError:
+        pass  # another system
 
 
 def _built_in() -> tuple[str, str]:
