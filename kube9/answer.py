@@ -2,7 +2,7 @@
 
 import sys
 
-from kube9 import bind, errors, query, render, store, times
+from kube9 import bind, errors, query, render, store, streams, times
 
 HEAP_BYTES = 64 * 1024 * 1024  # for SQLite in this process: a heavy question must not take the memory of the recorder's pod
 
@@ -54,7 +54,7 @@ def answer(
             render.document(found, plan, chosen)
         else:
             _writer(asked, chosen).page(found, last=True)
-            if not found.rows and chosen["format"] in render.PEOPLE and render.is_terminal(sys.stderr):
+            if not found.rows and chosen["format"] in render.PEOPLE and streams.is_terminal(sys.stderr):
                 from kube9 import hints
 
                 hints.why_empty(path, asked, given, found)

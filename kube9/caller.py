@@ -2,7 +2,7 @@
 
 `kubectl exec` passes no signals, and a container runtime keeps the pipes of a program whose caller is gone: one that writes
 waits for ever. The one thing that ends is stdin. So the caller holds stdin open, lets a byte go down it now and then, and
-says by CALLER that its end, or silence, ends the program; by TERMINAL it says what is shown on a terminal of its own.
+says by CALLER that its end, or silence, ends the program.
 """
 
 import _thread
@@ -11,7 +11,6 @@ import select
 import stat
 
 CALLER = "KUBE9_CALLER"  # of the environment: after how many seconds of silence the caller is gone
-TERMINAL = "KUBE9_TERMINAL"  # which of stdout and stderr are shown on a terminal of the caller's, joined by commas
 SILENCE_S = 120  # a dead network is noticed by nothing else for half an hour
 BEAT_S = 20
 BEAT, END_OF_INPUT = b"\n", b"\x04"  # as Ctrl-D is: what the caller's own stdin gave has ended, and the caller is there

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 
 import cyclopts
 
-from kube9 import commands, errors, fresh, plan, render
+from kube9 import commands, errors, fresh, plan, render, streams
 from kube9.answer import answer
 from kube9.application import Request, application, program
 
@@ -34,13 +34,13 @@ def run(words: list[str]) -> int:
     except errors.Kube9Error as error:
         return fail(error, wants)
     except OSError as error:
-        render.give_up_stdout()
-        if error.errno == render.EPIPE:
+        streams.give_up_stdout()
+        if error.errno == streams.EPIPE:
             return 0
         what = f"{error.filename} cannot be used" if error.filename else "the output could not be written"
         return fail(errors.Unavailable(what, str(error.strerror)), wants)
     except SystemExit:  # rich, when the reader of the help has gone away
-        render.give_up_stdout()
+        streams.give_up_stdout()
         return 0
 
 
@@ -100,10 +100,10 @@ def fail(error: errors.Kube9Error, wants: str) -> int:
     """Write an error to stderr, as one JSON object unless the answer would have been for people. Returns the exit code."""
     if wants in render.PEOPLE:
         lines = [f"error: {error.message}", *(f"  {line}" for line in error.details.splitlines())]
-        render.say("\n".join(_printable(line) for line in lines))
+        streams.say("\n".join(_printable(line) for line in lines))
     else:
         said = {"error": error.message, "details": error.details, "code": error.code, **error.fields}
-        render.say(json.dumps(said, ensure_ascii=False))
+        streams.say(json.dumps(said, ensure_ascii=False))
     return EXIT_CODES.get(error.code, 1)
 
 

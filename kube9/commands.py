@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from kube9 import errors, fresh, logs, plan, render, store, times
+from kube9 import errors, fresh, logs, plan, store, streams, times
 
 STDIN = "/dev/stdin"  # what - stands for; cyclopts would take a lone dash for an option
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names
@@ -100,7 +100,7 @@ def import_files(
     if record != "all" or skip_reason:
         counts["left_out"] = tally.left_out
         text += f"; {tally.left_out} left out"
-    render.write((json.dumps(counts, indent=2) if format == "json" else text) + "\n")
+    streams.write((json.dumps(counts, indent=2) if format == "json" else text) + "\n")
     return 0
 
 
@@ -139,7 +139,7 @@ def record(
         insight_id=insight_id,
         category=category,
     )
-    render.write(recording.read_back(path, key) if format == "json" else f"{key}\n")
+    streams.write(recording.read_back(path, key) if format == "json" else f"{key}\n")
     return 0
 
 
@@ -177,7 +177,7 @@ def migrate(*, db: str | None = None, format: str = "text") -> int:
         before, after = migrations.migrate(path)
     text = f"{path}: schema version {after}, " + ("as it was" if before == after else f"was {before}")
     found = {"database_path": path, "before": before, "after": after}
-    render.write((json.dumps(found, indent=2, ensure_ascii=False) if format == "json" else text) + "\n")
+    streams.write((json.dumps(found, indent=2, ensure_ascii=False) if format == "json" else text) + "\n")
     return 0
 
 
@@ -199,7 +199,7 @@ def check(file: str | None = None, /, *, own: bool = False) -> int:
     except errors.SpecError as error:
         print("\n".join(error.problems), file=sys.stderr)
         return 1
-    render.write(f"{path}: {len(compiled['queries'])} queries, no mistakes\n")
+    streams.write(f"{path}: {len(compiled['queries'])} queries, no mistakes\n")
     return 0
 
 
@@ -218,7 +218,7 @@ def show(*words: str) -> int:
     """Print what a query runs."""
     from kube9 import explain  # sqlglot: 100 ms
 
-    render.write(explain.explain(fresh.current(), list(words)))
+    streams.write(explain.explain(fresh.current(), list(words)))
     return 0
 
 
@@ -226,7 +226,7 @@ def export(what: str, /) -> int:
     """Print the queries in another form."""
     from kube9 import export as exports  # pydantic: 110 ms
 
-    render.write(exports.FORMS[what](fresh.current()))
+    streams.write(exports.FORMS[what](fresh.current()))
     return 0
 
 
@@ -245,7 +245,7 @@ def check_rules(file: str | None = None, /) -> int:
     except errors.SpecError as error:
         print("\n".join(error.problems), file=sys.stderr)
         return 1
-    render.write(f"{file or rules.FILE}: {count} rules, no mistakes\n")
+    streams.write(f"{file or rules.FILE}: {count} rules, no mistakes\n")
     return 0
 
 
@@ -265,7 +265,7 @@ def try_rules(
     _warn(chosen.rules.problems)
     for source in rulebook.events(file):
         found = rulebook.tried(chosen, source)
-        render.write((rulebook.said(found) if format == "text" else json.dumps(found, indent=2, ensure_ascii=False)) + "\n")
+        streams.write((rulebook.said(found) if format == "text" else json.dumps(found, indent=2, ensure_ascii=False)) + "\n")
     return 0
 
 
@@ -276,17 +276,17 @@ def show_rules(reason: str | None = None, /, *, format: str = "text") -> int:
     known = rules.load()
     _warn(known.problems)
     if format == "markdown":
-        render.write(rulebook.page(known))
+        streams.write(rulebook.page(known))
     elif format == "json":
-        render.write(json.dumps(rulebook.entries(known, reason), indent=2, ensure_ascii=False) + "\n")
+        streams.write(json.dumps(rulebook.entries(known, reason), indent=2, ensure_ascii=False) + "\n")
     else:
-        render.write(rulebook.listed(known, reason) + "\n")
+        streams.write(rulebook.listed(known, reason) + "\n")
     return 0
 
 
 def _warn(problems: list[str]) -> None:
     for problem in problems:
-        render.say(f"rules left out: {problem}")
+        streams.say(f"rules left out: {problem}")
 
 
 def redact_test(*, input: str = "auto", format: str = "text") -> int:
@@ -298,10 +298,10 @@ def redact_test(*, input: str = "auto", format: str = "text") -> int:
         written = json.dumps({"redacted": value, "found": [secret._asdict() for secret in found]}, indent=2, ensure_ascii=False)
     # A lone surrogate, which JSON may hold, cannot be written.
     written = written.encode(errors="replace").decode()
-    render.write(written if written.endswith("\n") or not written else f"{written}\n")
+    streams.write(written if written.endswith("\n") or not written else f"{written}\n")
     if format == "text":
         lines = [f"redacted {redactions.summary(found)}", *(f"  {secret.place}: {secret.kind}" for secret in found)]
-        render.say("\n".join(lines))
+        streams.say("\n".join(lines))
     return 0
 
 
@@ -309,7 +309,7 @@ def _stdin() -> str:
     if sys.stdin is None:
         raise errors.InvalidArgument("no standard input", "it is closed; give the text that is to be redacted there")
     if sys.stdin.isatty():
-        render.say("reading standard input; Ctrl-D ends it")
+        streams.say("reading standard input; Ctrl-D ends it")
     try:
         return sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -320,7 +320,7 @@ def completion(shell: str, /) -> int:
     """Print the script for a shell."""
     from kube9 import complete
 
-    render.write(complete.script(shell))
+    streams.write(complete.script(shell))
     return 0
 
 

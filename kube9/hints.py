@@ -3,7 +3,7 @@
 from difflib import get_close_matches
 from typing import Any
 
-from kube9 import errors, render, store
+from kube9 import errors, render, store, streams
 from kube9.bind import Asked, named, said
 from kube9.query import Answer
 
@@ -14,12 +14,12 @@ def why_empty(path: str, asked: Asked, given: dict[str, Any], answer: Answer) ->
     """Say on stderr what may be the cause: a page behind the end, a window nobody asked for, a name never recorded."""
     params = asked.query["params"]
     if answer.offset:
-        render.say(f"there are {render.total_of(answer)}, and none behind --offset {answer.offset}")
+        streams.say(f"there are {render.total_of(answer)}, and none behind --offset {answer.offset}")
         return
     first = (asked.query["window"] or [""])[0]
     if first and first not in given and params[first]["default"] is not None:
         flag = said(params[first], first)
-        render.say(f"{flag} is {params[first]['default']} when it is not given; an earlier time looks further back")
+        streams.say(f"{flag} is {params[first]['default']} when it is not given; an earlier time looks further back")
     try:
         with store.open_reader(path) as reader:
             for name, param in params.items():
@@ -37,4 +37,4 @@ def _never_recorded(connection: store.Connection, flag: str, known: str, value: 
         if one not in found:
             near = get_close_matches(str(one).lower(), lower, n=1)
             hint = f"; did you mean {lower[near[0]]}?" if near else ""
-            render.say(f'{flag}: nothing recorded has "{one}"{hint}')
+            streams.say(f'{flag}: nothing recorded has "{one}"{hint}')

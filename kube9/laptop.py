@@ -8,8 +8,8 @@ import os
 import select
 import sys
 
-from kube9 import errors, operator_pod
-from kube9.caller import END_OF_INPUT, TERMINAL, is_pipe
+from kube9 import errors, operator_pod, streams
+from kube9.caller import END_OF_INPUT, is_pipe
 from kube9.kubectl import ERR, LOOK_S, OPTIONS, OUT, Place, read
 from kube9.version import __version__
 
@@ -47,9 +47,7 @@ def plugin(words: list[str]) -> int:
     try:
         given, rest = read(words)
         if rest[:1] in ([], ["--help"], ["-h"], ["help"], ["--version"]):
-            from kube9 import render
-
-            render.write(f"{__version__}\n" if rest[:1] == ["--version"] else _help())
+            streams.write(f"{__version__}\n" if rest[:1] == ["--version"] else _help())
             return 0
         return ask(Place(**given), rest)
     except errors.Kube9Error as error:
@@ -65,8 +63,6 @@ def ask(place: Place, words: list[str]) -> int:
     """
     _only_queries(words)
     with operator_pod.Exec(place, words, _shown_on()) as command:
-        from kube9 import render  # sqlite3 and all, 10 ms: while kubectl is on its way
-
         if is_pipe(STDIN):  # whose end is waited for, and nothing read: it may be somebody else's input
             command.poll.register(STDIN, getattr(select, "POLLRDHUP", 0))
         if sys.stdout is not None:
@@ -76,7 +72,7 @@ def ask(place: Place, words: list[str]) -> int:
             arrived, code = command.read(LOOK_S)
             for kind, data in arrived:
                 if kind == OUT:
-                    if not render.write_bytes(data):
+                    if not streams.write_bytes(data):
                         return 0
                 elif kind == ERR:
                     _write_stderr(data)
@@ -106,11 +102,11 @@ def _only_queries(words: list[str]) -> None:
 
 def _shown_on() -> list[str]:
     """The variables that tell the command in the pod what its output is shown on here: a table is cut and coloured for it."""
-    streams = (("stdout", sys.stdout), ("stderr", sys.stderr))
-    terminals = {name: stream.fileno() for name, stream in streams if stream is not None and stream.isatty()}
+    ours = (("stdout", sys.stdout), ("stderr", sys.stderr))
+    terminals = {name: stream.fileno() for name, stream in ours if stream is not None and stream.isatty()}
     if not terminals:
         return []
-    found = {TERMINAL: ",".join(terminals)}
+    found = {streams.TERMINAL: ",".join(terminals)}
     try:
         found["COLUMNS"] = str(os.get_terminal_size(min(terminals.values())).columns or 80)
     except OSError:

@@ -15,7 +15,7 @@ import threading
 import time
 from typing import Any
 
-from kube9.render import harmless
+from kube9.streams import harmless
 
 PATIENCE_MS = 100  # how long the first line that finds stderr full waits
 STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime"}

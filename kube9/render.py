@@ -13,8 +13,8 @@ except ImportError:  # pragma: no cover - another Python than CPython
 
 from kube9.bind import Asked
 from kube9.coverage import Coverage
-from kube9.errors import Unavailable
 from kube9.query import Answer
+from kube9.streams import is_terminal, say, write
 
 PADDING = "  "
 DOCUMENTS = ("json", "yaml")  # the others are written page by page
@@ -23,11 +23,10 @@ JSON_KINDS = ("json", "array")
 YAML_WORDS = ("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf")
 EMPTY = '""'  # a row of one empty value: an empty line is no row to most readers of csv
 IN_ASCII = "kube9-operator"  # what is called by this name writes JSON in ASCII: escapes.py says for whom
-EPIPE, EBADF = 32, 9  # of errno, whose import is not needed for two numbers that every POSIX has
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TextIO
+    from typing import Any
 
     from kube9.plan import Plan
 
@@ -186,58 +185,9 @@ def yaml(answer: Answer, plan: "Plan") -> str:
     return stream.getvalue()
 
 
-def write(text: str) -> bool:
-    """Write to standard output. False when its reader has gone away (`| head`); raises Unavailable for another failure."""
-    return write_bytes(text.encode())
-
-
-def write_bytes(data: bytes) -> bool:
-    """As `write`, of what is encoded."""
-    try:
-        if sys.stdout is None:
-            raise OSError(EBADF, "it is closed")
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-    except OSError as error:
-        give_up_stdout()
-        if error.errno != EPIPE:
-            raise Unavailable("the answer could not be written", f"standard output: {error.strerror}") from None
-        return False
-    return True
-
-
-def say(text: str) -> None:
-    """Write a line to stderr, where there is one: `print` would take stdout in its place."""
-    if sys.stderr is not None:
-        print(harmless(text), file=sys.stderr)
-
-
 def warn(text: str, form: str) -> None:
     """Say something on stderr that is no error, in the form of the answer."""
     say(f"warning: {text}" if form in PEOPLE else f'{{"warning": {quote(text)}}}')
-
-
-def harmless(text: str) -> str:
-    """Text in which no character steers a terminal: what cannot be printed is written as `\\uXXXX`, as JSON has it."""
-    if text.isprintable():
-        return text
-    from json import dumps
-
-    return "".join(char if char.isprintable() or char == "\n" else dumps(char)[1:-1] for char in text)
-
-
-def is_terminal(stream: "TextIO | None") -> bool:
-    """Whether stdout or stderr is shown on a terminal: one of this machine, or at the other end of an exec."""
-    if stream is None:
-        return False
-    elsewhere = os.environ.get("KUBE9_TERMINAL", "").split(",")
-    return stream.isatty() or ("stdout" if stream is sys.stdout else "stderr") in elsewhere
-
-
-def give_up_stdout() -> None:
-    """Send what is still to be written to nowhere, so that the exit does not try again and fail."""
-    if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _value(value: object, kind: str, pad: str) -> str:
@@ -250,9 +200,8 @@ def _one_line(value: object, kind: str) -> str:
     if value is None:
         return "null"
     if kind in JSON_KINDS:
-        return str(value).replace(
-            "\n", " "
-        )  # between its parts only: in a JSON string a line break is written as two characters
+        # Between its parts only: in a JSON string a line break is written as two characters.
+        return str(value).replace("\n", " ")
     if kind == "boolean":
         return "true" if value else "false"
     return quote(value) if isinstance(value, str) else repr(value)

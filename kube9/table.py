@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kube9 import coverage_text, render, times
+from kube9 import coverage_text, render, streams, times
 from kube9.bind import Asked
 from kube9.query import Answer
 
@@ -48,7 +48,7 @@ class Tables:
         if self.fields:
             self.columns = [[name.upper().replace("_", " "), "", [name]] for name in self.fields]
         # Colour and width are the terminal's; a file or a pipe gets neither.
-        self.piped = not render.is_terminal(sys.stdout)
+        self.piped = not streams.is_terminal(sys.stdout)
         plain = chosen["color"] == "never" or (chosen["color"] == "auto" and (self.piped or bool(os.environ.get("NO_COLOR"))))
         self.console = Console(
             width=PIPED_WIDTH if self.piped else None,
@@ -78,25 +78,25 @@ class Tables:
         found = None if self.said_coverage else answer.coverage
         self.said_coverage = True
         if found and (self.windowed or found.gaps or not answer.rows):
-            render.say(coverage_text.line(found))
+            streams.say(coverage_text.line(found))
 
     def _page(self, answer: Answer, last: bool) -> bool:
         rows = [dict(zip(answer.fields, row, strict=True)) for row in answer.rows]
         if not rows:
             rows_are = self.message["plural"].replace("_", " ")
             if not self.widths and not self.follows:
-                render.say(f"No {rows_are} found")
-            elif not self.widths and render.is_terminal(sys.stderr):
-                render.say(f"No {rows_are} yet; what arrives follows, Ctrl-C ends")
+                streams.say(f"No {rows_are} found")
+            elif not self.widths and streams.is_terminal(sys.stderr):
+                streams.say(f"No {rows_are} yet; what arrives follows, Ctrl-C ends")
             return True
         table = self._rows(rows) if answer.query["paged"] else self._fields(rows[0])
         with self.console.capture() as captured:
             self.console.print(table)
-        going_on = render.write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
+        going_on = streams.write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
         if going_on and last and answer.total is not None and (answer.total > len(rows) or not answer.exact):
             first = answer.offset + 1
             shown = f"{first} to {answer.offset + len(rows)} of {render.total_of(answer)}"
-            render.say(f"{shown}; --limit and --offset show more, --all everything")
+            streams.say(f"{shown}; --limit and --offset show more, --all everything")
         return going_on
 
     def _rows(self, rows: list[Row]) -> Table:
