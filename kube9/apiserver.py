@@ -9,43 +9,21 @@ import http.client
 import json
 import os
 import threading
-import time
 from collections.abc import Callable, Generator
-from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 import urllib3
 from kubernetes import client, config
 from kubernetes.client.rest import RESTClientObject
 
-from kube9 import transport
-from kube9.errors import Kube9Error, PermissionDenied, Unavailable
+from kube9 import responses, transport
+from kube9.errors import Unavailable
+from kube9.responses import Broken, Refused, Unreachable
 
 READ_TIMEOUT_S = 60.0  # without a byte; an answer that drips may take twice as long
-LINE_BYTES = 16 * 1024 * 1024  # an object is at most 1.5 MiB in etcd
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"  # https://www.rfc-editor.org/rfc/rfc7396
 NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
-
-
-class Refused(Exception):
-    """An answer other than 200. `retry_after_s` is what the server asks to wait, 0 when it does not say."""
-
-    def __init__(self, status: int, reason: str, retry_after_s: float = 0.0) -> None:
-        super().__init__(f"HTTP {status} {reason}".strip())
-        self.status, self.reason, self.retry_after_s = status, reason, retry_after_s
-
-
-class Unreachable(Exception):
-    """No answer."""
-
-
-class Broken(Unreachable):
-    """An answer that broke off, or is not what was asked for."""
-
-
-class Silent(Exception):
-    """A watch without a whole line for longer than was allowed."""
 
 
 class Session(NamedTuple):
@@ -82,24 +60,11 @@ class ApiServer:
 
     def read(self, path: str, *, accept: str = JSON, **query: str) -> bytes:
         """The body of the answer at a path. Raises Refused and Unreachable."""
-        return self._body(self._request(path, query, accept))
+        return responses.whole(self._request(path, query, accept), 2 * self._read_timeout_s)
 
     def patch(self, path: str, body: dict[str, Any]) -> None:
         """Change the object at a path by a JSON merge patch. Raises Refused and Unreachable."""
-        self._body(self._request(path, {}, JSON, json.dumps(body).encode()))
-
-    def _body(self, response: Any) -> bytes:
-        parts, until = [], time.monotonic() + 2 * self._read_timeout_s
-        try:
-            while data := response.read1(transport.READ_BYTES):
-                parts.append(data)
-                if time.monotonic() > until:
-                    raise Broken(f"the answer did not end within {2 * self._read_timeout_s:.0f} s")
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise Broken(f"the answer broke off: {_words(error)}") from error
-        finally:
-            response.close()  # only a body that was not read to its end; the connection of any other is used again
-        return b"".join(parts)
+        responses.whole(self._request(path, {}, JSON, json.dumps(body).encode()), 2 * self._read_timeout_s)
 
     def lines(self, path: str, *, silence_s: float, accept: str = JSON, **query: str) -> Generator[bytes, None, None]:
         """The lines of a watch: those that have arrived, as one piece that ends with a line's end.
@@ -118,7 +83,7 @@ class ApiServer:
         connection = response.connection
         if connection is not None and connection.sock is not None:  # else it is found out after the read timeout
             connection.sock.settimeout(silence_s)
-        return _lines(response, silence_s)
+        return responses.lines(response, silence_s)
 
     def stop(self) -> None:
         """End every request, in whichever thread it waits, and those to come: they raise Unreachable. Final."""
@@ -133,10 +98,10 @@ class ApiServer:
         try:
             answer = self.get(f"/api/v1/namespaces/{namespace or 'kube-system'}")
         except Refused as refusal:
-            if namespace or refusal.status != http.client.FORBIDDEN or not os.path.exists(NAMESPACE_FILE):
+            own = own_namespace()
+            if namespace or refusal.status != http.client.FORBIDDEN or own is None:
                 raise
-            with open(NAMESPACE_FILE, encoding="utf-8") as file:
-                answer = self.get(f"/api/v1/namespaces/{file.read().strip()}")
+            answer = self.get(f"/api/v1/namespaces/{own}")
         try:
             return str(answer["metadata"]["uid"])
         except (KeyError, TypeError):
@@ -155,10 +120,7 @@ class ApiServer:
                 response = self._send(session, path, query, renewed | {"Accept": accept}, patch)
         if response.status == http.client.OK:
             return response
-        try:
-            raise Refused(response.status, _reason(response), _retry_after_s(response.headers))
-        finally:
-            response.close()
+        raise responses.refusal(response)
 
     def _send(self, session: Session, path: str, query: dict[str, str], headers: dict[str, str], patch: bytes | None) -> Any:
         if patch is not None:
@@ -179,7 +141,7 @@ class ApiServer:
             self._renew(session)  # the CA may have been exchanged
             raise Unreachable(f"the server's certificate is not to be trusted: {error}") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Unreachable(_words(error)) from error
+            raise Unreachable(responses.words(error)) from error
 
     def _headers(self, session: Session) -> dict[str, str]:
         try:
@@ -248,66 +210,3 @@ def _load(kubeconfig: str | None, context: str | None, configuration: client.Con
         raise
     except Exception as error:  # of a file that is something else: YAML's own errors, TypeError, ValueError
         raise config.ConfigException(f"{kubeconfig or 'it'} is no kubeconfig: {' '.join(str(error).split())}") from error
-
-
-def explain(failure: Exception) -> Kube9Error:
-    """The error of ours for a failed request."""
-    if isinstance(failure, Refused) and failure.status == http.client.UNAUTHORIZED:
-        return PermissionDenied("the API server does not know this account", f"{failure}; is its token or certificate right?")
-    if isinstance(failure, Refused) and failure.status == http.client.FORBIDDEN:
-        return PermissionDenied("the API server refuses", f"{failure}; may this account get, list and watch it?")
-    if isinstance(failure, Refused):
-        return Unavailable("the API server cannot answer", str(failure))
-    return Unavailable("the API server does not answer", str(failure))
-
-
-def _lines(response: Any, silence_s: float) -> Generator[bytes, None, None]:
-    begun: list[bytes] = []  # of a line whose end has not come
-    size, since = 0, time.monotonic()
-    try:
-        while data := response.read1(transport.READ_BYTES):
-            end = data.rfind(b"\n") + 1
-            if end:
-                yield b"".join((*begun, data[:end]))
-                begun, size, since = [], 0, time.monotonic()
-            begun.append(data[end:])
-            size += len(data) - end
-            if size > LINE_BYTES:
-                raise Broken(f"a line is longer than {LINE_BYTES} bytes")
-            if time.monotonic() - since > silence_s:
-                raise Silent
-    except urllib3.exceptions.ReadTimeoutError:
-        raise Silent from None
-    except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        raise Broken(f"the watch broke off: {_words(error)}") from error
-    finally:
-        response.close()
-    if size:
-        raise Broken("the watch ended in the middle of a line")
-
-
-def _words(error: Exception) -> str:
-    """What an error says; urllib3 puts what it knows of the cause last."""
-    return str(error.args[-1]) if error.args else type(error).__name__
-
-
-def _reason(response: Any) -> str:
-    """What the server says: the message of its Status, or else the reason of the status line."""
-    try:
-        message = json.loads(response.read1(transport.READ_BYTES))["message"]
-    except (urllib3.exceptions.HTTPError, OSError, ValueError, KeyError, TypeError):
-        message = None
-    return f"{response.reason or ''}: {message}" if message else str(response.reason or "")
-
-
-def _retry_after_s(headers: Any) -> float:
-    """Seconds of a Retry-After, which may be a date: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after."""
-    asked = headers.get("Retry-After", "").strip()
-    if asked.isdecimal():
-        return float(asked)
-    try:
-        until = parsedate_to_datetime(asked).timestamp()
-        now = parsedate_to_datetime(headers["Date"]).timestamp() if "Date" in headers else time.time()
-    except (ValueError, TypeError):
-        return 0.0
-    return max(0.0, until - now)

@@ -2,16 +2,13 @@
 
 import json
 import os
-import re
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from kube9 import errors, fresh, logs, plan, store, streams, times
+from kube9 import errors, fresh, logs, plan, settings, store, streams
 
 STDIN = "/dev/stdin"  # what - stands for; cyclopts would take a lone dash for an option
-# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names
-NAMESPACE = re.compile("[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 MOST_READ = 64 * 1024  # bytes of a description on standard input; far more than is kept
 
 
@@ -41,17 +38,13 @@ def serve(
     status = status_map.open_map(status_configmap, kubeconfig, context) if status_configmap else None
     with status_map.refusal_told(status, path):
         kept = retention.Policy(
-            retention.days_ms(retention_info_warning_days, "--retention-info-warning-days"),
-            retention.days_ms(retention_error_critical_days, "--retention-error-critical-days"),
+            settings.days_ms(retention_info_warning_days, "--retention-info-warning-days"),
+            settings.days_ms(retention_error_critical_days, "--retention-error-critical-days"),
         )
-        retention_s = retention.interval_s(retention_interval, "--retention-interval")
+        retention_s = settings.interval_s(retention_interval, "--retention-interval")
         chosen = selection.select(everything=record == "all", add=record_reason, skip=skip_reason)
         api = apiserver.connect(kubeconfig, context)
-        try:
-            event_ttl_ms = times.duration_ms(event_ttl)
-        except ValueError as error:
-            what = f"--event-ttl: {event_ttl!r} is {error}"
-            raise errors.InvalidArgument(what, "give it as the API server's own flag has it") from None
+        event_ttl_ms = settings.duration_ms(event_ttl, "--event-ttl", "give it as the API server's own flag has it")
         left = serve.serve(
             path,
             api,
@@ -59,19 +52,11 @@ def serve(
             health_port=health_port,
             event_ttl_ms=event_ttl_ms,
             status=status,
-            namespace=_namespace(namespace),
+            namespace=settings.namespace(namespace, "--namespace"),
             kept=kept,
             retention_s=retention_s,
         )
     return 1 if left else 0
-
-
-def _namespace(name: str | None) -> str | None:
-    """The only namespace to watch, None for all. Raises InvalidArgument for what cannot be the name of one."""
-    if name and not NAMESPACE.fullmatch(name):
-        what = f"--namespace: {name!r} is no name of a namespace"
-        raise errors.InvalidArgument(what, "one has lower-case letters, digits and dashes, and at most 63 of them")
-    return name or None
 
 
 def import_files(

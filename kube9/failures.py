@@ -1,8 +1,9 @@
-"""Why a watch ends: the failures beside those of `kube9.apiserver`, and the name by which each is counted."""
+"""Why a watch ends: the failures beside those of `kube9.responses`, and how each is counted and told."""
 
 import http.client
 
-from kube9.apiserver import Broken, Refused, Unreachable
+from kube9.errors import Kube9Error, PermissionDenied, Unavailable
+from kube9.responses import Broken, Refused, Unreachable
 
 STATUS_REASONS = {
     http.client.UNAUTHORIZED: "unauthorized",
@@ -36,3 +37,14 @@ def reason_of(failure: Expired | Refused | Unreachable) -> str:
     if isinstance(failure, Unanswered):
         return "silent"
     return "broken" if isinstance(failure, Broken) else "unreachable"
+
+
+def explain(failure: Exception) -> Kube9Error:
+    """The error of ours for a failed request."""
+    if isinstance(failure, Refused) and failure.status == http.client.UNAUTHORIZED:
+        return PermissionDenied("the API server does not know this account", f"{failure}; is its token or certificate right?")
+    if isinstance(failure, Refused) and failure.status == http.client.FORBIDDEN:
+        return PermissionDenied("the API server refuses", f"{failure}; may this account get, list and watch it?")
+    if isinstance(failure, Refused):
+        return Unavailable("the API server cannot answer", str(failure))
+    return Unavailable("the API server does not answer", str(failure))

@@ -8,7 +8,7 @@ import _thread
 import os
 import select
 
-from kube9 import errors
+from kube9 import errors, names
 from kube9.caller import BEAT, BEAT_S
 
 NAMESPACE = "kube9-system"
@@ -23,7 +23,6 @@ CHUNK = 65536
 LOOK_S = 0.25
 SIGPIPE, SIGKILL = 13, 9  # of signal, whose import is not needed for two numbers that every POSIX has
 E2BIG = 7
-LONGEST_NAMESPACE = 63
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,16 +33,13 @@ class Place:
     """Where the operator runs, as kubectl is told: a namespace, and where they are given a context and a kubeconfig.
 
     Raises:
-        InvalidArgument: the namespace can be none.
-            https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names
+        InvalidArgument: the namespace can be none, or what is given is empty.
     """
 
     __slots__ = ("context", "kubeconfig", "namespace")
 
     def __init__(self, namespace: str = NAMESPACE, context: str | None = None, kubeconfig: str | None = None) -> None:
-        plain = namespace.replace("-", "a")
-        fits = plain.isascii() and plain.isalnum() and plain == plain.lower() and len(plain) <= LONGEST_NAMESPACE
-        if not fits or "-" in (namespace[0], namespace[-1]):
+        if not names.is_namespace(namespace):
             what = f'the namespace of the operator: "{namespace}" is no name of a namespace'
             raise errors.InvalidArgument(what, f"a to z, 0 to 9 and -, such as {NAMESPACE}")
         for name, value in (("context", context), ("kubeconfig", kubeconfig)):

@@ -9,13 +9,11 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from kube9 import errors, times, transaction
+from kube9 import times, transaction
 from kube9.model import next_id
 from kube9.vocabulary import SEVERITIES
 
 BATCH = 200  # events in a transaction; an event takes a page in each of ten indexes
-NEVER = "never"
-MOST_DAYS = 36_500
 EARLY = ("", "", 0, 0)  # before all that is in the index
 
 # By the index on (severity, last_seen_at, event_type, count), from where the batch before ended: what is spared there is not
@@ -94,35 +92,6 @@ class Policy(NamedTuple):
 
 
 FOR_EVER = Policy(None, None)
-
-
-def days_ms(text: str, name: str) -> int | None:
-    """Read a number of days, whole or not, in milliseconds; None for `never`.
-
-    Raises:
-        InvalidArgument: it is neither, or no time at all. `name` says in the message what was given.
-    """
-    word = text.strip()
-    if word == NEVER:
-        return None
-    whole, point, fraction = word.partition(".")
-    digits = all(part.isascii() and part.isdigit() for part in (whole, fraction if point else "0"))
-    ms = round(float(word) * times.DAY_MS) if digits and len(word) < 20 else 0
-    if not 0 < ms <= MOST_DAYS * times.DAY_MS:
-        hint = f"give days, such as 7 or 0.5, at most {MOST_DAYS:,}; {NEVER} keeps them for ever"
-        raise errors.InvalidArgument(f'{name}: "{text}" is no time to keep events for', hint)
-    return ms
-
-
-def interval_s(text: str, name: str) -> float:
-    """Read how often retention runs, such as `6h`, in seconds. Raises InvalidArgument as `days_ms` does."""
-    try:
-        ms = times.duration_ms(text.strip())
-    except ValueError as error:
-        raise errors.InvalidArgument(f'{name}: "{text}" is {error}') from None
-    if not 1000 <= ms <= MOST_DAYS * times.DAY_MS:
-        raise errors.InvalidArgument(f'{name}: "{text}" is no time between two runs', "give 1s or more, such as 6h")
-    return ms / 1000
 
 
 def days(ms: int) -> str:

@@ -6,14 +6,14 @@ It is patched and nothing else: the chart makes it, and the account of the recor
 import http.client
 import json
 import logging
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from kube9 import apiserver, errors, lock, times
-from kube9.apiserver import ApiServer, Refused, Unreachable
+from kube9 import apiserver, errors, lock, names, times
+from kube9.apiserver import ApiServer
 from kube9.model import cut
+from kube9.responses import Refused, Unreachable
 from kube9.version import __version__
 from kube9.vocabulary import TIER
 
@@ -22,9 +22,6 @@ log = logging.getLogger("kube9.status")
 MODE = "operated"
 TIMEOUT_S = 3.0  # how long the API server may take to begin to answer: whoever stops, or refuses to start, waits for it
 ERROR_LENGTH = 1000
-# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
-NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 
 
 class Place(NamedTuple):
@@ -121,7 +118,7 @@ def place(where: str, own_namespace: str | None) -> Place:
             f'--status-configmap: "{where}" is in no namespace', "give it as NAMESPACE/NAME, or set POD_NAMESPACE"
         )
     namespace = namespace if slash else own_namespace or ""
-    if not NAMESPACE.fullmatch(namespace) or not NAME.fullmatch(name):
+    if not names.is_namespace(namespace) or not names.is_name(name):
         raise errors.InvalidArgument(
             f'--status-configmap: "{where}" names no ConfigMap',
             f'[NAMESPACE/]NAME is asked for, such as kube9-system/kube9-operator-status; the namespace is "{namespace}" here',

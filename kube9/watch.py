@@ -23,12 +23,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from kube9 import health
-from kube9.apiserver import JSON, ApiServer, Broken, Refused, Silent, Unreachable, explain
+from kube9.apiserver import JSON, ApiServer
 from kube9.backoff import Backoff
 from kube9.clock import Clock
-from kube9.failures import Expired, Unanswered, reason_of
+from kube9.failures import Expired, Unanswered, explain, reason_of
 from kube9.gaps import Stretch
 from kube9.model import EVENT_TTL_MS
+from kube9.responses import Broken, Refused, Silent, Unreachable
 from kube9.watch_lines import Changes, is_lower, read, version_of
 from kube9.wire import Items, Wire
 

@@ -4,8 +4,8 @@ import http.client
 import logging
 from typing import Any, NamedTuple
 
-from kube9.apiserver import Broken, Refused
 from kube9.failures import Expired
+from kube9.responses import Broken, Refused
 from kube9.wire import Wire
 
 log = logging.getLogger("kube9.watch")

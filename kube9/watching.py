@@ -11,14 +11,16 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from kube9 import apiserver, clusters, errors, health, resources, store, watch, wire
+from kube9 import clusters, errors, health, resources, store, watch, wire
+from kube9.apiserver import ApiServer
 from kube9.backoff import Backoff
 from kube9.clock import Clock
 from kube9.counts import Counts
-from kube9.failures import AnotherCluster, reason_of
+from kube9.failures import AnotherCluster, explain, reason_of
 from kube9.intake import Intake
 from kube9.model import Batch, Objects, Position, Proof
 from kube9.resources import Resource
+from kube9.responses import Refused, Unreachable
 from kube9.retention import FOR_EVER, Policy
 from kube9.selection import Selection
 from kube9.writer import Writer
@@ -53,7 +55,7 @@ class Watches:
     def __init__(
         self,
         database: str,
-        api: apiserver.ApiServer,
+        api: ApiServer,
         writer: Writer,
         selection: Selection,
         *,
@@ -165,9 +167,9 @@ class Watches:
             try:
                 cluster = self._api.cluster_uid(self._namespace)
                 return cluster, self._start(cluster, state.resource)
-            except (apiserver.Refused, apiserver.Unreachable) as failure:
-                asked_s = failure.retry_after_s if isinstance(failure, apiserver.Refused) else 0.0
-                problem = str(apiserver.explain(failure))
+            except (Refused, Unreachable) as failure:
+                asked_s = failure.retry_after_s if isinstance(failure, Refused) else 0.0
+                problem = str(explain(failure))
                 state.failed(reason_of(failure), problem)
             except errors.Kube9Error as failure:
                 problem = str(failure)  # a sick database heals or not, and ends no recorder: a restart would not help
@@ -182,7 +184,7 @@ class Watches:
     def _verify(self, cluster: str) -> None:
         try:
             found = self._api.cluster_uid(self._namespace)
-        except apiserver.Refused as refusal:
+        except Refused as refusal:
             if refusal.status == http.client.FORBIDDEN:
                 return  # another cluster would not know this account: what is left of its rights still serves
             raise

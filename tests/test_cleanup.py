@@ -15,7 +15,7 @@ from test_metrics import read, value
 from test_pages import ask, changed_since, found
 from test_retention import NOW_MS, event, record, sweep
 
-from kube9 import commands, migrations, retention, times
+from kube9 import commands, migrations, retention, settings, times
 from kube9.cleanup import Cleanup
 from kube9.counts import Counts
 from kube9.retention import Policy
@@ -104,7 +104,7 @@ def test_it_runs_again_and_again(kube9: Kube9, database: sqlite3.Connection, ser
 @pytest.mark.scenario("DB-13")
 def test_by_default_it_runs_every_six_hours() -> None:
     by_default = commands.serve.__kwdefaults__["retention_interval"]
-    assert retention.interval_s(by_default, "") == Cleanup(Policy(), Counts()).chore.every_s == 6 * 3600
+    assert settings.interval_s(by_default, "") == Cleanup(Policy(), Counts()).chore.every_s == 6 * 3600
 
 
 @pytest.mark.scenario("DB-13")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from conftest import Kube9, make_event, rows
 
-from kube9 import coverage, errors, migrations, retention, rules, shrink, stretches, times
+from kube9 import coverage, errors, migrations, retention, rules, settings, shrink, stretches, times
 from kube9.model import Batch, Event, Proof, event_id, next_id
 from kube9.normalise import normalise
 from kube9.retention import FOR_EVER, Limit, Policy
@@ -418,7 +418,7 @@ def test_free_pages_go_back_in_steps_between_which_others_write(
     [("7", 7 * DAY_MS), ("0.5", DAY_MS // 2), (" 30 ", 30 * DAY_MS), ("never", None), ("36500", 36_500 * DAY_MS)],
 )
 def test_days_are_read(text: str, ms: int | None) -> None:
-    assert retention.days_ms(text, "--days") == ms
+    assert settings.days_ms(text, "--days") == ms
 
 
 @pytest.mark.parametrize(
@@ -427,7 +427,7 @@ def test_days_are_read(text: str, ms: int | None) -> None:
 )
 def test_what_is_no_number_of_days_is_refused(text: str) -> None:
     with pytest.raises(errors.InvalidArgument) as refused:
-        retention.days_ms(text, "--days")
+        settings.days_ms(text, "--days")
     assert f'--days: "{text}" is no time to keep events for' in str(refused.value)
     assert "such as 7 or 0.5" in str(refused.value)
 

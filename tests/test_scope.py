@@ -168,7 +168,7 @@ def test_it_waits_until_the_namespace_may_be_read(kube9: Kube9, api: NamespacedA
 def test_what_is_no_name_is_refused_at_once(kube9: Kube9, api: NamespacedApi, name: str) -> None:
     done = kube9("serve", "--kubeconfig", str(api.kubeconfig), f"--namespace={name}")
     assert done.code == 1
-    assert f"--namespace: {name!r} is no name of a namespace" in done.err
+    assert f'--namespace: "{name}" is no name of a namespace' in done.err
     assert not kube9.db.exists()
     assert api.asked == set()
 

@@ -12,7 +12,7 @@ from loopback import Serving
 from test_cluster import api, rows  # noqa: F401 - a fixture
 from test_permissions_cluster import RBAC, Account, account, documented  # noqa: F401 - a fixture
 
-from kube9 import apiserver, status_map
+from kube9 import apiserver, responses, status_map
 
 # Python's ssl forgets to close a socket that is ended from another thread.
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:unclosed <ssl:ResourceWarning")]
@@ -80,7 +80,7 @@ def test_the_account_may_do_nothing_else(account: Account, api: Api, namespace: 
     path = f"/api/v1/namespaces/{namespace}/configmaps"
     connected.patch(f"{path}/{NAME}", {"data": {"status": "{}"}})
     for refused in (lambda: connected.patch(f"{path}/another", {}), lambda: connected.get(f"{path}/{NAME}")):
-        with pytest.raises(apiserver.Refused, match="403"):
+        with pytest.raises(responses.Refused, match="403"):
             refused()
     connected.stop()
     gc.collect()

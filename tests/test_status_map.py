@@ -20,11 +20,11 @@ from test_metrics import read, value
 from test_serve import ALWAYS, locked, recorded
 
 from kube9 import errors, health, migrations, selection, status_map, store, times
-from kube9.apiserver import Refused, Unreachable
 from kube9.census import Census
 from kube9.counts import Counts
 from kube9.health import Database, Facts
 from kube9.publisher import Publisher
+from kube9.responses import Refused, Unreachable
 from kube9.serve import Recorder
 from kube9.status_map import ERROR_LENGTH, Place, StatusMap
 from kube9.version import __version__
@@ -364,7 +364,7 @@ REFUSALS = {
     "damaged": (damaged, (), "not a database, or one that is damaged from its first page: "),
     "another program's": (foreign, (), "another program's database: "),
     "no file": (directory, (), "not a file: "),
-    "wrong option": (lambda _: None, ("--event-ttl", "soon"), "--event-ttl: 'soon' is not a duration"),
+    "wrong option": (lambda _: None, ("--event-ttl", "soon"), '--event-ttl: "soon" is not a duration'),
 }
 
 

@@ -13,9 +13,10 @@ from faulty_server import EVENTS, FAULTS, Asked, FastClock, FaultyServer
 from watching import Watching
 
 from kube9 import apiserver, health, times
-from kube9.apiserver import ApiServer, Broken, Refused, Unreachable
+from kube9.apiserver import ApiServer
 from kube9.clock import Clock
 from kube9.failures import AnotherCluster
+from kube9.responses import Broken, Refused, Unreachable
 from kube9.vocabulary import CAUSES
 from kube9.watch import Start
 
