@@ -13,8 +13,8 @@ from kubernetes import client
 
 from kube9 import selection, watch
 from kube9.apiserver import ApiServer
+from kube9.cluster_recorder import Choices, ClusterRecorder
 from kube9.resources import WATCHED
-from kube9.serve import Recorder
 
 SETTINGS = watch.Settings(page_size=10, silence_s=0.05, settle_s=0.02)
 
@@ -24,13 +24,13 @@ def main(path: str, port: str, ahead_s: str) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     clock = FastClock()
     clock.advance(float(ahead_s))
-    recorder = Recorder(
+    recorder = ClusterRecorder(
         path,
         ApiServer(lambda: client.Configuration(host=f"http://127.0.0.1:{port}"), read_timeout_s=0.1),
         selection.select(everything=True),
+        Choices(watching=SETTINGS),
         watched=WATCHED[:2],
         clock=clock,
-        settings=SETTINGS,
         busy_timeout_s=0.02,  # so that the writer, and not SQLite, tries again
     )
     recorder.start()

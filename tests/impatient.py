@@ -7,7 +7,8 @@ from conftest import Kube9
 from kubernetes import client, config
 from loopback import free_port, get
 
-from kube9 import apiserver, migrations, selection, serve, watch
+from kube9 import apiserver, migrations, selection, watch
+from kube9.cluster_recorder import Choices, ClusterRecorder
 
 SETTINGS = watch.Settings(
     silence_s=2.0, settle_s=0.5, lived_s=1.0, server_timeout_s=(2, 3), first_delay_s=0.2, longest_delay_s=1.0
@@ -25,12 +26,11 @@ class Impatient:
 
         migrations.migrate(str(kube9.db))
         self.kube9, self.port = kube9, free_port()
-        self._recorder = serve.Recorder(
+        self._recorder = ClusterRecorder(
             str(kube9.db),
             apiserver.ApiServer(configure, read_timeout_s),
             selection.select(everything=False),
-            health_port=self.port,
-            settings=SETTINGS,
+            Choices(health_port=self.port, watching=SETTINGS),
         )
         self._recorder.start()
 

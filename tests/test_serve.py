@@ -22,8 +22,8 @@ from test_metrics import read, value
 
 import kube9 as library
 from kube9 import migrations, selection, watch
+from kube9.cluster_recorder import Choices, ClusterRecorder
 from kube9.commits import INTERRUPTED_S
-from kube9.serve import Recorder
 from kube9.transport import READ_BYTES
 from kube9.writer import CAPACITY
 
@@ -264,13 +264,12 @@ def recorder(server: FaultyServer, tmp_path: Path) -> Iterator[SimpleNamespace]:
     path, port = tmp_path / "kube9.db", free_port()
     migrations.open_writer(str(path)).close()
     settings = watch.Settings(silence_s=0.2, settle_s=0.05)
-    running = Recorder(
+    running = ClusterRecorder(
         str(path),
         server.api(read_timeout_s=5.0),
         selection.select(everything=True),
-        health_port=port,
+        Choices(health_port=port, watching=settings),
         watched=(),
-        settings=settings,
     )
     running.start()
     yield SimpleNamespace(port=port, path=path)

@@ -21,11 +21,11 @@ from test_serve import ALWAYS, locked, recorded
 
 from kube9 import errors, health, migrations, selection, status_map, store, times
 from kube9.census import Census
+from kube9.cluster_recorder import Choices, ClusterRecorder
 from kube9.counts import Counts
 from kube9.health import Database, Facts
 from kube9.publisher import Publisher
 from kube9.responses import Refused, Unreachable
-from kube9.serve import Recorder
 from kube9.status_map import ERROR_LENGTH, Place, StatusMap
 from kube9.version import __version__
 
@@ -128,12 +128,11 @@ def test_the_environment_says_where(server: FaultyServer, kube9: Kube9) -> None:
 @pytest.mark.scenario("REC-31")
 def test_a_change_of_health_is_published(kube9: Kube9, server: FaultyServer) -> None:
     migrations.migrate(str(kube9.db))
-    recorder = Recorder(
+    recorder = ClusterRecorder(
         str(kube9.db),
         server.api(),
         selection.select(everything=True),
-        settings=SETTINGS,
-        status=StatusMap(server.api(), PLACE),
+        Choices(watching=SETTINGS, status=StatusMap(server.api(), PLACE)),
     )
     recorder.start()
     until(lambda: statuses(server))
