@@ -1,7 +1,8 @@
 """Coverage in words: how much of the time asked for was watched, and why the rest was not."""
 
 from kube9 import errors, times
-from kube9.coverage import ALIKE_MS, Coverage, Gap
+from kube9.coverage import Coverage
+from kube9.unwatched import ALIKE_MS, Gap
 from kube9.vocabulary import CAUSES
 
 MOST = 3  # gaps in one line

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from kube9 import bind, errors, times
-from kube9.coverage import MOST_GAPS
 from kube9.plan import Plan
+from kube9.unwatched import MOST_GAPS
 from kube9.vocabulary import CAUSES
 
 TIMEOUT_S = 30.0  # of a call, when none is given

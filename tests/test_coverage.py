@@ -14,6 +14,7 @@ from conftest import Kube9, make_event
 import kube9 as library
 from kube9 import coverage, coverage_text, errors, migrations, stretches, times, upsert
 from kube9.model import Batch, Proof
+from kube9.unwatched import MOST_GAPS
 
 SEVERITIES = ["info", "warning", "error", "critical"]
 DAY = "2026-03-01T"
@@ -277,25 +278,25 @@ def test_a_resource_is_missed_as_long_as_the_recorder_means_to_watch_it(database
 
 def test_only_the_newest_gaps_are_told_and_the_sums_stay_exact(database: sqlite3.Connection):
     start = times.parse(at("00:00"), 0)
-    many = coverage.MOST_GAPS + 5
+    many = MOST_GAPS + 5
     for number in range(many + 1):
         first = start + number * 600_000
         row = ("events", times.iso(first), times.iso(first + 540_000), "not_running", times.iso(first - 60_000))
         insert(database, [row])
     end = times.iso(start + many * 600_000 + 540_000)
     read = found(database, at("00:00"), end, now=end)
-    assert (len(read.gaps), read.more_gaps, read.complete, read.percent) == (coverage.MOST_GAPS, True, True, 100.0)
+    assert (len(read.gaps), read.more_gaps, read.complete, read.percent) == (MOST_GAPS, True, True, 100.0)
     assert read.covered_seconds == (many + 1) * 540
     assert read.gaps[-1].end == times.iso(start + many * 600_000)
 
 
 def test_an_old_gap_that_is_not_told_counts_all_the_same(database: sqlite3.Connection):
     start = times.parse(at("00:00"), 0)
-    for number in range(coverage.MOST_GAPS + 5):
+    for number in range(MOST_GAPS + 5):
         first = start + number * 600_000
         recovered = None if number == 1 else times.iso(first - 60_000)
         insert(database, [("events", times.iso(first), times.iso(first + 540_000), "not_running", recovered)])
-    end = times.iso(start + (coverage.MOST_GAPS + 4) * 600_000)
+    end = times.iso(start + (MOST_GAPS + 4) * 600_000)
     read = found(database, at("00:00"), end, now=end)
     assert all(gap.recovered for gap in read.gaps)
     assert not read.complete

@@ -10,7 +10,7 @@ from conftest import ROOT, Kube9
 ROOMS = {
     "kube9", "kube9.__main__", "kube9.answer", "kube9.argv", "kube9.bind", "kube9.coverage", "kube9.errors", "kube9.plan",
     "kube9.query", "kube9.render", "kube9.shipped", "kube9.statement", "kube9.store", "kube9.streams", "kube9.times",
-    "kube9.tokens", "kube9.version",
+    "kube9.tokens", "kube9.unwatched", "kube9.version",
 }  # fmt: skip
 C_PARTS = {"_blake2", "_json", "_sqlite3"}
 # What _sqlite3 imports by itself, for functools.lru_cache.
