@@ -6,7 +6,8 @@ from functools import cache
 from subprocess import CompletedProcess
 
 import yaml
-from cluster.operator_pod import CHART, run
+from cluster.operator_pod import CHART
+from cluster.tools import run
 
 POLICIES = "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy"
 Objects = dict[str, dict]
@@ -24,8 +25,8 @@ def nested(values: dict[str, object]) -> dict:
     return found
 
 
-def helm(*words: str, values: dict[str, object] | None = None) -> CompletedProcess[str]:
-    """A command of helm, with values by dotted name where it takes some; it may fail."""
+def try_helm(*words: str, values: dict[str, object] | None = None) -> CompletedProcess[str]:
+    """How a command of helm ends, with values by dotted name where it takes some."""
     given = ["--values", "-"] if values is not None else []
     return run(["helm", *words, *given], 120, json.dumps(nested(values or {})))
 

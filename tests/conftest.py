@@ -26,6 +26,9 @@ MAY_SKIP: dict[str, str] = {
     "tests/test_serve.py::test_a_database_that_goes_away_costs_nothing_but_time[read-only]": "needs root, and chattr",
 }
 
+# What a mark needs: the variable that cluster.py sets, and how it is asked to.
+NEEDS = {"cluster": ("CLUSTER_DIR", ""), "node": ("CONTAINERD_ADDRESS", "--node ")}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -56,6 +59,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             unknown = set(mark.args) - set(known)
             if unknown:
                 raise pytest.UsageError(f"{item.nodeid}: no scenario {', '.join(sorted(unknown))}")
+
+
+@pytest.hookimpl(tryfirst=True)  # before its fixtures are made
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark, (variable, option) in NEEDS.items():
+        if item.get_closest_marker(mark) and variable not in os.environ:
+            pytest.skip(f"needs a {mark}: tests/cluster/cluster.py run {option}-- pytest")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -1,6 +1,7 @@
 """A laptop without a cluster: kubectl is a stand-in that runs the words of an exec here."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -47,6 +48,12 @@ class Laptop(Kube9):
         """The words behind the name of the program in the last exec."""
         words = self.calls()[-1]
         return words[words.index("kube9", words.index("--")) + 1 :]
+
+
+def kubectl_of(process: subprocess.Popen) -> int:
+    """The process id of the kubectl that a process of kube9 has started."""
+    (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return int(child)
 
 
 def _main(name: str) -> str:

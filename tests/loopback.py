@@ -37,16 +37,13 @@ class SmallApi:
 
             def do_GET(self) -> None:
                 url = urlsplit(self.path)
-                if api.refusal:
-                    self.answer(api.refusal, {"kind": "Status", "code": api.refusal})
-                elif url.path == "/api/v1/namespaces/kube-system":
-                    self.answer(200, {"metadata": {"name": "kube-system", "uid": "uid-of-the-cluster"}})
-                elif "watch" in parse_qs(url.query):
+                status, body = api.answer(url.path)
+                if status == 200 and "watch" in parse_qs(url.query):
                     self.hold()
                 else:
-                    self.answer(200, {"metadata": {"resourceVersion": "10"}, "items": api.events})
+                    self.send(status, body)
 
-            def answer(self, status: int, body: dict) -> None:
+            def send(self, status: int, body: dict) -> None:
                 data = json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
@@ -66,6 +63,14 @@ class SmallApi:
         self._http = Listener(("127.0.0.1", 0), Handler)
         threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
         self.kubeconfig = kubeconfig(folder, self._http.server_port)
+
+    def answer(self, path: str) -> tuple[int, dict]:
+        """Status and body of the answer at a path; a watch of it is refused likewise, or held open."""
+        if self.refusal:
+            return self.refusal, {"kind": "Status", "code": self.refusal}
+        if path == "/api/v1/namespaces/kube-system":
+            return 200, {"metadata": {"name": "kube-system", "uid": "uid-of-the-cluster"}}
+        return 200, {"metadata": {"resourceVersion": "10"}, "items": self.events}
 
     def close(self) -> None:
         self._stopped.set()

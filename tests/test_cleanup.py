@@ -1,13 +1,13 @@
 """Retention at work: a started `kube9 serve`, killed and locked out, beside others who write, walk through pages and follow."""
 
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from cluster.api import wait_for
 from conftest import Kube9, make_event, rows
 from loopback import Serving, SmallApi
 from test_follow import following
@@ -168,10 +168,10 @@ def test_a_locked_database_is_tried_again(kube9: Kube9, database: sqlite3.Connec
     writer = Writer(str(kube9.db), chores=[cleanup.chore], counts=counts, busy_timeout_s=0.01)
     database.execute("BEGIN IMMEDIATE")
     writer.start()
-    wait_until(lambda: counts.failed_writes > 2)
+    wait_for("tries fail", lambda: counts.failed_writes > 2)
     assert (counts.cleaned_at_s, len(names(kube9))) == (0, 500)
     database.execute("ROLLBACK")
-    wait_until(lambda: counts.cleaned_at_s > 0)
+    wait_for("the end of a run", lambda: counts.cleaned_at_s > 0)
     assert (counts.cleaned, names(kube9)) == (500, [])
     assert writer.close() == 0
 
@@ -182,7 +182,7 @@ def test_a_stop_does_not_wait_for_retention(kube9: Kube9, database: sqlite3.Conn
     cleanup = Cleanup(Policy(), counts)
     writer = Writer(str(kube9.db), chores=[cleanup.chore], counts=counts)
     writer.start()
-    wait_until(lambda: len(names(kube9)) < 3000)
+    wait_for("a batch", lambda: len(names(kube9)) < 3000)
     assert writer.close() == 0
     assert names(kube9) != []
     assert counts.cleaned_at_s == 0  # the run did not come to its end
@@ -192,18 +192,10 @@ def test_a_stop_begins_no_further_run(kube9: Kube9, database: sqlite3.Connection
     counts = Counts()
     writer = Writer(str(kube9.db), chores=[Cleanup(Policy(), counts).chore], counts=counts)
     writer.start()
-    wait_until(lambda: counts.cleaned_at_s > 0)
+    wait_for("the end of a run", lambda: counts.cleaned_at_s > 0)
     record(database, event("old", 9))
     assert writer.close() == 0
     assert names(kube9) == ["old"]
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    for _ in range(3000):
-        if holds():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("never")
 
 
 # Readers who come back: tokens of pages, of what is new, and a reader that follows.

@@ -20,8 +20,6 @@ numbers = itertools.count()
 
 @pytest.fixture(scope="session")
 def api() -> Iterator[Api]:
-    if "CLUSTER_DIR" not in os.environ:
-        pytest.skip("needs a cluster: tests/cluster/cluster.py run -- pytest")
     connected = connect()
     yield connected
     connected.close()

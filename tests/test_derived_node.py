@@ -1,15 +1,15 @@
 """What changes on a real node and in a real cluster is told once, also when nobody watched while it changed."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cluster.api import Api, wait_for
+from cluster.tools import kubectl
 from conftest import Kube9
 from test_cluster import Recorder, api  # noqa: F401 - a fixture
-from test_node import WORKLOADS, kubectl
+from test_node import WORKLOADS
 
 pytestmark = pytest.mark.node
 CASES = "case in (crash-loop, oom, scale, autoscale, claim)"
@@ -18,8 +18,6 @@ CASES = "case in (crash-loop, oom, scale, autoscale, claim)"
 @pytest.fixture(scope="module")
 def recorder(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[Recorder]:
     """A recorder beside a node with workloads that crash, are killed and are scaled."""
-    if "CONTAINERD_ADDRESS" not in os.environ:
-        pytest.skip("needs a node: tests/cluster/cluster.py run --node -- pytest")
     from cluster.images import import_busybox
 
     import_busybox()

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from cluster.api import Api, wait_for
-from cluster.operator_pod import POD, Operator, run
+from cluster.operator_pod import POD, Operator
+from cluster.tools import run
 from conftest import TESTS
 from test_extension import PAGE, command
 
@@ -56,8 +57,6 @@ class Extension:
 @pytest.fixture(scope="module")
 def operator() -> Iterator[Operator]:
     """The chart, and 1,000 events and one more in the namespace `many`, whose messages are of characters of several bytes."""
-    if "CONTAINERD_ADDRESS" not in os.environ:
-        pytest.skip("needs a node: tests/cluster/cluster.py run --node -- pytest")
     if not (CLIENT / "node_modules").is_dir():
         pytest.fail(f"npm ci in {CLIENT}, outside of the cluster, brings the extension's library")
     found = Operator(NAMESPACE)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from cluster.api import wait_for
 from conftest import ROOT, Kube9, Result, make_event
-from laptop import FAR, Laptop
+from laptop import FAR, Laptop, kubectl_of
 from test_start_up import HEAVY
 from test_tables import on_terminal
 
@@ -318,11 +318,6 @@ def there(laptop: Laptop) -> list[int]:
 
 def nobody_is_left(laptop: Laptop) -> None:
     wait_for("nothing is left behind", lambda: not there(laptop) or None, WAIT_S)
-
-
-def kubectl_of(process: subprocess.Popen) -> int:
-    (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return int(child)
 
 
 def interrupt(process: subprocess.Popen) -> None:

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 from cluster.api import Api, wait_for
-from cluster.operator_pod import Operator, kubectl
+from cluster.operator_pod import Operator
+from cluster.tools import kubectl
 from conftest import ROOT, Kube9, make_event
+from laptop import kubectl_of
 
 import kube9 as library
 from kube9 import errors
@@ -36,8 +38,6 @@ MANY = 20_000
 
 @pytest.fixture(scope="module")
 def operator() -> Iterator[Operator]:
-    if "CONTAINERD_ADDRESS" not in os.environ:
-        pytest.skip("needs a node: tests/cluster/cluster.py run --node -- pytest")
     operator = Operator(NAMESPACE)
     operator.install()
     yield operator
@@ -121,11 +121,6 @@ def test_as_a_plugin_of_kubectl(operator: Operator, laptop: Kube9) -> None:
 def start(laptop: Kube9, *words: str, **options) -> subprocess.Popen:
     options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
     return subprocess.Popen(far(laptop, *words), env=laptop.env, cwd=ROOT, **options)
-
-
-def kubectl_of(process: subprocess.Popen) -> int:
-    (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return int(child)
 
 
 def interrupt(process: subprocess.Popen) -> None:

@@ -1,13 +1,12 @@
 """Real pods on a real node: what goes wrong there is a row, soon after and once."""
 
 import json
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cluster.api import wait_for
+from cluster.tools import kubectl
 from conftest import Kube9
 from test_cluster import Recorder, api  # noqa: F401 - a fixture
 
@@ -18,8 +17,6 @@ WORKLOADS = Path(__file__).parent / "cluster" / "workloads.yaml"
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[Kube9]:
     """A recorder beside a node on which three pods go wrong."""
-    if "CONTAINERD_ADDRESS" not in os.environ:
-        pytest.skip("needs a node: tests/cluster/cluster.py run --node -- pytest")
     from cluster.images import import_busybox
 
     import_busybox()
@@ -31,12 +28,6 @@ def node(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[Kube
     kubectl("apply", "-l", "case in (crash-loop, image-pull, unschedulable)", "-f", str(WORKLOADS))
     yield kube9
     recorder.kill()
-
-
-def kubectl(*words: str, check: bool = True) -> str:
-    done = subprocess.run([os.environ["KUBECTL"], *words], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0 or not check, done.stderr
-    return done.stdout if done.returncode == 0 else ""
 
 
 def events_of(pod: str, reason: str) -> list[dict]:

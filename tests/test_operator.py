@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from cluster.api import Api, wait_for
 from cluster.images import import_busybox
-from cluster.operator_pod import POD, Operator, kubectl, run, wait_for_service_account
+from cluster.operator_pod import POD, Operator, wait_for_service_account
+from cluster.tools import kubectl, run
 from installed import READER
 from test_cluster import api  # noqa: F401 - a fixture
 

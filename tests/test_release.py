@@ -1,14 +1,14 @@
 """What befalls a release of the chart on a real node: its values change to the extremes, it is scaled, drained, uninstalled."""
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
 import pytest
 from cluster.api import Api, connect, wait_for
-from cluster.operator_pod import CHART, Operator, helm, kubectl, run
+from cluster.operator_pod import CHART, Operator
+from cluster.tools import helm, kubectl, run
 
 pytestmark = pytest.mark.node
 BEFORE = "before-the-changes"
@@ -49,8 +49,6 @@ EXTREMES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[Api]:
-    if "CONTAINERD_ADDRESS" not in os.environ:
-        pytest.skip("needs a node: tests/cluster/cluster.py run --node -- pytest")
     with closing(connect()) as asking:
         yield asking
 
@@ -72,22 +70,15 @@ def recorded(operator: Operator) -> list[dict]:
     return operator.query("events", "list", "-n", BEFORE, "--limit", "1000")["events"]
 
 
-def claim(operator: Operator) -> tuple[str, str]:
-    """The claim and the volume that it is bound to."""
-    found = json.loads(operator.kubectl("get", "pvc", "kube9-operator-data", "-o", "json"))
-    assert found["status"]["phase"] == "Bound"
-    return found["metadata"]["uid"], found["spec"]["volumeName"]
-
-
 @pytest.mark.parametrize("merged_by", ["helm", "the server"])
 def test_values_change_to_their_extremes_and_back(operator: Operator, merged_by: str) -> None:
-    events, bound = recorded(operator), claim(operator)
+    events, bound = recorded(operator), operator.claim()
     # Helm 4 lets the API server merge what it applies; helm 3 does so itself, against the revision before.
     by_server = merged_by == "the server"
     words = ["--server-side=true", "--force-conflicts"] if by_server else ["--server-side=false"]
     for values in EXTREMES.values() if by_server else reversed(EXTREMES.values()):
         operator.install(*words, wait=False, **values)
-        assert claim(operator) == bound
+        assert operator.claim() == bound
     operator.install(*words)
     assert recorded(operator) == events
     assert kubectl("get", "clusterrole", "-l", "app.kubernetes.io/instance=recorder", "-o", "name").splitlines() == [
@@ -105,11 +96,11 @@ def test_a_claim_grows_where_its_class_lets_it_and_never_shrinks(operator: Opera
     values: dict[str, Any] = {"nodeSelector": {"kubernetes.io/hostname": "nowhere"}}  # its pod need not run
     other.install(wait=False, **values)
     wait_for("the claim is bound", lambda: "Bound" in other.kubectl("get", "pvc", "kube9-operator-data"))
-    bound = claim(other)
+    bound = other.claim()
     other.install(wait=False, persistence={"size": "10Gi"}, **values)
     asked = ("get", "pvc", "kube9-operator-data", "-o", "jsonpath={.spec.resources.requests.storage}")
     assert other.kubectl(*asked) == "10Gi"
-    assert claim(other) == bound
+    assert other.claim() == bound
     with pytest.raises(AssertionError, match="can not be less than"):
         other.install(wait=False, persistence={"size": "1Gi"}, **values)
     other.remove(wait=False)
@@ -157,7 +148,7 @@ def test_a_second_pod_answers_and_refuses_to_record(operator: Operator) -> None:
 
 
 def test_a_node_is_drained(operator: Operator) -> None:
-    events, bound = recorded(operator), claim(operator)
+    events, bound = recorded(operator), operator.claim()
     only = "--pod-selector=app.kubernetes.io/instance=recorder"
     kubectl("drain", "node-1", "--delete-emptydir-data", "--ignore-daemonsets", only, "--timeout=60s", seconds=90)
     try:
@@ -166,20 +157,20 @@ def test_a_node_is_drained(operator: Operator) -> None:
         kubectl("uncordon", "node-1")
     operator.until_ready()
     assert recorded(operator) == events
-    assert claim(operator) == bound
+    assert operator.claim() == bound
     gap = operator.query("events", "list", "--limit", "1")["coverage"]["gaps"][-1]
     assert (gap["cause"], gap["recovered"]) == ("not_running", True)
 
 
 @pytest.mark.parametrize("name", ["recorder", "another"])
 def test_the_claim_outlives_its_release_and_the_next_takes_it_up(operator: Operator, name: str) -> None:
-    events, bound = recorded(operator), claim(operator)
+    events, bound = recorded(operator), operator.claim()
     helm("uninstall", operator.release, "--namespace", operator.namespace, "--wait", "--timeout=60s")
     made = ("get", "all,configmap,role,rolebinding,serviceaccount", "-l", "app.kubernetes.io/name=kube9-operator")
     wait_for("nothing else is left", lambda: not operator.kubectl(*made))
-    assert claim(operator) == bound
+    assert operator.claim() == bound
     other_name = {} if name == operator.release else {"persistence": {"existingClaim": "kube9-operator-data"}}
     operator.release = name
     operator.install(**other_name)
     assert recorded(operator) == events
-    assert claim(operator) == bound
+    assert operator.claim() == bound

@@ -1,17 +1,13 @@
 """`kube9 serve --namespace`: one namespace alone is read, and a database may go from all of them to one and back."""
 
-import json
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from conftest import Kube9, make_event, rows
-from loopback import Listener, Serving, kubeconfig
+from loopback import Serving, SmallApi
 from recorded import Recorded, deployment, end, endpoint_slice, later, node, pod, recording, running
 
 from kube9 import rules, times
@@ -23,7 +19,7 @@ CLUSTERS = "SELECT uid, namespace FROM clusters ORDER BY id"
 EVENT = normalise(make_event("web.1", SHOP), rules.built_in())
 
 
-class NamespacedApi:
+class NamespacedApi(SmallApi):
     """An API server for an account that may read the namespace shop alone; with `whole` it may read all.
 
     `asked` has the paths, `refused` those that were answered with 403.
@@ -34,55 +30,19 @@ class NamespacedApi:
         self.asked: set[str] = set()
         self.refused: set[str] = set()
         self.objects: dict[str, list[dict]] = {"events": []}
-        self._stopped = threading.Event()
-        api = self
+        super().__init__(folder)
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                url = urlsplit(self.path)
-                parts = url.path.split("/")
-                namespace = parts[parts.index("namespaces") + 1] if "namespaces" in parts[:-1] else None
-                api.asked.add(url.path)
-                if not api.whole and namespace != SHOP:
-                    api.refused.add(url.path)
-                    self.answer(403, {"kind": "Status", "code": 403, "message": "forbidden"})
-                elif parts[-2] == "namespaces":
-                    self.answer(200, {"metadata": {"name": parts[-1], "uid": f"uid-of-{parts[-1]}"}})
-                elif "watch" in parse_qs(url.query):
-                    self.hold()
-                else:
-                    found = [
-                        one for one in api.objects.get(parts[-1], []) if namespace in (None, one["metadata"].get("namespace"))
-                    ]
-                    self.answer(200, {"metadata": {"resourceVersion": str(api.version)}, "items": found})
-
-            def answer(self, status: int, body: dict) -> None:
-                data = json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def hold(self) -> None:
-                self.send_response(200)
-                self.send_header("Transfer-Encoding", "chunked")
-                self.end_headers()
-                api._stopped.wait()
-                self.close_connection = True
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._http = Listener(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
-        self.kubeconfig = kubeconfig(folder, self._http.server_port)
-
-    def close(self) -> None:
-        self._stopped.set()
-        self._http.shutdown()
-        self._http.server_close()
+    def answer(self, path: str) -> tuple[int, dict]:
+        parts = path.split("/")
+        namespace = parts[parts.index("namespaces") + 1] if "namespaces" in parts[:-1] else None
+        self.asked.add(path)
+        if not self.whole and namespace != SHOP:
+            self.refused.add(path)
+            return 403, {"kind": "Status", "code": 403, "message": "forbidden"}
+        if parts[-2] == "namespaces":
+            return 200, {"metadata": {"name": parts[-1], "uid": f"uid-of-{parts[-1]}"}}
+        found = [one for one in self.objects.get(parts[-1], []) if namespace in (None, one["metadata"].get("namespace"))]
+        return 200, {"metadata": {"resourceVersion": str(self.version)}, "items": found}
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ The tests are one story, in this order, of one release; it begins with the chart
 """
 
 import json
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -13,7 +12,8 @@ from typing import Any
 import pytest
 from cluster.api import Api, connect, wait_for
 from cluster.kube9_images import PREVIOUS_CHART, PREVIOUS_NAME
-from cluster.operator_pod import CHART, POD, Operator, helm, run
+from cluster.operator_pod import CHART, POD, Operator
+from cluster.tools import helm, run
 
 pytestmark = pytest.mark.node
 BEFORE = "before-the-upgrade"
@@ -33,8 +33,6 @@ QUERIES = {"files": {"own.yaml": OWN_QUERY}}
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[Api]:
-    if "CONTAINERD_ADDRESS" not in os.environ:
-        pytest.skip("needs a node: tests/cluster/cluster.py run --node -- pytest")
     with closing(connect()) as asking:
         yield asking
 
@@ -60,12 +58,6 @@ def gaps(operator: Operator) -> list[tuple[str, str, str, bool]]:
     """What was not watched since the first recording: from, to, cause, recovered."""
     coverage = operator.query("events", "list", "--limit", "1")["coverage"]
     return [(gap["from"], gap["to"], gap["cause"], gap["recovered"]) for gap in coverage["gaps"]]
-
-
-def claim(operator: Operator) -> tuple[str, str]:
-    """The claim and the volume that it is bound to."""
-    found = json.loads(operator.kubectl("get", "pvc", "kube9-operator-data", "-o", "json"))
-    return found["metadata"]["uid"], found["spec"]["volumeName"]
 
 
 def statefulset(operator: Operator) -> Any:
@@ -107,7 +99,7 @@ def test_an_upgrade_from_an_earlier_commit_keeps_what_was_recorded(
 ) -> None:
     with capsys.disabled():
         print(f"\nupgraded from: {PREVIOUS_NAME.read_text()}")
-    events, bound, old = recorded(operator, BEFORE), claim(operator), operator.pod()
+    events, bound, old = recorded(operator, BEFORE), operator.claim(), operator.pod()
     watched = operator.query("events", "list")["coverage"]
     window = ["--since", watched["from"], "--until", events[0]["last_seen_at"]]  # what came later may be cut off
     covered = operator.query("events", "list", *window)["coverage"]
@@ -126,7 +118,7 @@ def test_an_upgrade_from_an_earlier_commit_keeps_what_was_recorded(
     new = operator.pod()
     assert (cause, recovered) == ("not_running", True)
     assert begin < new["metadata"]["creationTimestamp"] < end
-    assert claim(operator) == bound
+    assert operator.claim() == bound
     assert wait_for("its status is published", operator.status)["health"] == "healthy"
     assert new["metadata"]["uid"] != old["metadata"]["uid"]
     assert (operator.restarts("recorder"), operator.restarts("operator")) == (0, 0)

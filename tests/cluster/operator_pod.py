@@ -3,13 +3,14 @@
 import json
 import os
 import shutil
-import subprocess
 from pathlib import Path
+from subprocess import PIPE, CompletedProcess, Popen
 from typing import Any
 
 from cluster.api import wait_for
 from cluster.containers import Container
 from cluster.kube9_images import ROOT, import_image
+from cluster.tools import helm, kubectl, run
 
 CHART = ROOT / "chart"
 POD = "kube9-operator-0"
@@ -80,16 +81,16 @@ class Operator:
 
     def execute(
         self, *words: str, container: str = "operator", kubeconfig: Path | None = None, seconds: float = 60
-    ) -> "subprocess.CompletedProcess[str]":
+    ) -> CompletedProcess[str]:
         """`kubectl exec` of a command in the pod; as the user of a kubeconfig, else as the admin."""
         user = [] if kubeconfig is None else [f"--kubeconfig={kubeconfig}"]
         command = [os.environ["KUBECTL"], *user, "-n", self.namespace, "exec", POD, "-c", container, "--", *words]
         return run(command, seconds)
 
-    def begin(self, *words: str) -> "subprocess.Popen[str]":
+    def begin(self, *words: str) -> Popen[str]:
         """A kubectl that goes on; its stdin is open."""
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen([os.environ["KUBECTL"], "-n", self.namespace, *words], text=True, **pipes)
+        pipes = {"stdin": PIPE, "stdout": PIPE, "stderr": PIPE}
+        return Popen([os.environ["KUBECTL"], "-n", self.namespace, *words], text=True, **pipes)
 
     def account(self, name: str, folder: Path) -> Path:
         """A kubeconfig of a service account of its namespace, which is made where it is not there."""
@@ -117,6 +118,12 @@ class Operator:
         found = json.loads(self.kubectl("get", "pod", pod, "-o", "json", check=False) or "{}")
         statuses = found.get("status", {}).get("containerStatuses", [])
         return next((status for status in statuses if status["name"] == name), {})
+
+    def claim(self) -> tuple[str, str]:
+        """Uid of its volume claim, and the volume that it is bound to."""
+        found = json.loads(self.kubectl("get", "pvc", "kube9-operator-data", "-o", "json"))
+        assert found["status"]["phase"] == "Bound"
+        return found["metadata"]["uid"], found["spec"]["volumeName"]
 
     def restarts(self, container: str) -> int:
         """How often the kubelet started a container again."""
@@ -174,22 +181,3 @@ class Operator:
 def wait_for_service_account(namespace: str) -> None:
     """A new namespace has its default account a moment later."""
     wait_for("its service account", lambda: kubectl("-n", namespace, "get", "serviceaccount", "default", check=False))
-
-
-def kubectl(*words: str, check: bool = True, stdin: str | None = None, seconds: float = 60) -> str:
-    """What kubectl printed; nothing where it failed and need not succeed."""
-    done = run([os.environ["KUBECTL"], *words], seconds, stdin)
-    assert done.returncode == 0 or not check, done.stderr
-    return done.stdout if done.returncode == 0 else ""
-
-
-def helm(*words: str, stdin: str | None = None, seconds: float = 120) -> str:
-    """What helm printed."""
-    done = run(["helm", *words], seconds, stdin)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def run(command: list[str], seconds: float, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
-    """A command that ends in time."""
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=seconds, check=False)
