@@ -18,6 +18,7 @@ from kube9 import bind, compile_options, compiler, declared, errors, handbook, p
 
 PAGE = (ROOT / "docs" / "queries.md").read_text()
 COMMANDS = (ROOT / "docs" / "commands.md").read_text()
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("chart/*.md")])
 BUILT_IN = (ROOT / "queries.yaml").read_text()
 PLAN = compiler.compile_text("queries.yaml", BUILT_IN, "key")
 CODE = re.compile(r"(`+) ?(.+?) ?\1")
@@ -142,16 +143,21 @@ def test_the_numbers_in_the_text_are_those_of_the_program():
     assert f"at most {spec.MOST_ROWS:,}" in SECTIONS["Pages"]
 
 
-def test_links_of_the_pages_lead_somewhere():
-    for page, text in (("queries.md", PAGE), ("commands.md", COMMANDS)):
-        anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in sections(text)}
-        links = re.findall(r"\]\(([^)]+)\)", text)
-        assert links
-        for link in links:
-            if link.startswith("#"):
-                assert link[1:] in anchors, (page, link)
-            else:
-                assert (ROOT / "docs" / link).exists(), (page, link)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path):
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if link.startswith("https://"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target.read_text()), link
+
+
+def anchors(text: str) -> set[str]:
+    """The places of a page that a link can lead to, as GitHub makes them of its headings."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
 WRONG = [  # a file, and the block behind it that says how it is answered
