@@ -17,7 +17,7 @@ from pathlib import Path
 
 import corpus
 
-from kube9 import bind, fresh, query, times
+from kube9 import bind, fresh, paging, query, times
 
 ROOT = Path(__file__).resolve().parent.parent
 WARM_UP = 3
@@ -68,7 +68,7 @@ def deep_token(database: Path, page: int) -> str:
     """The token of a page of the list, reached by walking there in this process."""
     plan = fresh.current()
     asked = bind.bind(plan, plan["queries"]["events list"], {}, times.now_ms())
-    for number, answer in enumerate(query.pages(lambda asked: query.run(str(database), asked, 30), asked), 2):
+    for number, answer in enumerate(paging.pages(lambda asked: query.run(str(database), asked, 30), asked), 2):
         if number == page:
             return answer.next_page_token
     raise SystemExit(f"{database} has no page {page}")

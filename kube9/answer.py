@@ -44,8 +44,10 @@ def answer(
 
         follow.follow(path, asked, _writer(asked, chosen), run)
     elif chosen.get("all"):
+        from kube9 import paging
+
         writer = _writer(asked, chosen)
-        for page in query.pages(run, query.whole_pages(asked)):
+        for page in paging.pages(run, paging.whole_pages(asked)):
             if not writer.page(page):
                 return
     else:

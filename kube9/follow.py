@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kube9 import caller, query, render
+from kube9 import caller, paging, query, render
 from kube9.bind import Asked
 from kube9.errors import InvalidArgument
 from kube9.store import looks
@@ -54,8 +54,8 @@ def follow(path: str, asked: Asked, writer: "render.Lines | Tables", run: Callab
         if now == seen and time.monotonic() - asked_at < ASK_AT_LEAST_S:
             continue
         seen, asked_at = now, time.monotonic()
-        arrived = query.arrived(asked, latest)
-        for latest in query.pages(run, arrived):
+        arrived = paging.arrived(asked, latest)
+        for latest in paging.pages(run, arrived):
             going_on = not latest.rows or writer.page(latest)
             if not going_on:
                 break

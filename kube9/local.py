@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from kube9 import bind, query, render, store, times
+from kube9 import bind, paging, query, render, store, times
 from kube9.errors import FailedPrecondition
 from kube9.plan import Plan
 
@@ -39,8 +39,8 @@ class File:
 
     def walk(self, declared: Plan, given: dict[str, Any], timeout_s: float) -> Iterator[Row]:
         """Every row, page by page, and then those that changed meanwhile; the time limit is that of a page."""
-        asked = query.whole_pages(self._asked(declared, given))
-        pages = query.pages(lambda asked: self._run(asked, timeout_s), asked)
+        asked = paging.whole_pages(self._asked(declared, given))
+        pages = paging.pages(lambda asked: self._run(asked, timeout_s), asked)
         return (row for answer in pages for row in self._rows(answer))
 
     def watch(self, declared: Plan, given: dict[str, Any], timeout_s: float) -> Iterator[Row]:
@@ -56,8 +56,8 @@ class File:
         yield from self._rows(latest)
         until = time.monotonic() + timeout_s
         while not self._closed.is_set() and time.monotonic() < until:
-            arrived = query.arrived(asked, latest)
-            for latest in query.pages(lambda asked: self._run(asked, timeout_s), arrived):
+            arrived = paging.arrived(asked, latest)
+            for latest in paging.pages(lambda asked: self._run(asked, timeout_s), arrived):
                 yield from self._rows(latest)
             self._closed.wait(LOOK_S)
 

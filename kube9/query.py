@@ -14,7 +14,7 @@ OWN_LENGTH, OWN_VDBE_STEPS = 100_000, 100_000  # of a value and of a compiled st
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from kube9.plan import Plan
@@ -99,59 +99,17 @@ def run(path: str, asked: Asked, timeout_s: float, heap_bytes: int = 0, hung: "C
     raise errors.Unavailable("the database keeps changing while it is read", f"{path}: try again")
 
 
-def _limit_heap(connection: store.Connection, heap_bytes: int) -> None:
-    if heap_bytes:
-        connection.execute(f"PRAGMA hard_heap_limit={heap_bytes}")
-
-
-def pages(run: "Callable[[Asked], Answer]", asked: Asked) -> "Iterator[Answer]":
-    """A query's pages to the last. Each is a read of its own, so nobody waits for who consumes them.
-
-    Pages are pinned to what the first one saw. Rows that changed since come at the end, as they are then: some of them a
-    second time, but none not at all.
-    """
-    first, more = None, True
-    while more:
-        answer = run(asked)
-        first = first or answer
-        asked, more = next_page(asked, answer)
-        yield answer
-    if first and first.sync_token and "after" not in asked.values:
-        yield from (answer for answer in pages(run, arrived(asked, first)) if answer.rows)
-
-
-def next_page(asked: Asked, answer: Answer) -> tuple[Asked, bool]:
-    """What asks for the page behind an answer, and whether there is one."""
-    if "after" in asked.values and len(answer.rows) == answer.limit:
-        return arrived(asked, answer), True
-    if not answer.next_page_token:
-        return asked, False
-    return asked.but(_further(asked) | {"page_token": _behind(asked, answer)}), True
-
-
-def whole_pages(asked: Asked) -> Asked:
-    """The same in pages that are as long as they may be."""
-    return asked.but(asked.values | {"limit": asked.query["params"]["limit"]["bounds"][1]})
-
-
-def arrived(asked: Asked, since: Answer) -> Asked:
-    """What asks for all that was added or updated since an answer."""
-    after = tokens.read_sync_token(since.sync_token or "")
-    kept = {name: value for name, value in _further(whole_pages(asked)).items() if name != "page_token"}
-    return asked.but(kept | {"after": after, "offset": 0})
-
-
-def _further(asked: Asked) -> "dict[str, Any]":
-    """The values for what comes after a first page: what that page has passed stops no other."""
-    return {name: value for name, value in asked.values.items() if name != "require_coverage"}
-
-
-def _behind(asked: Asked, answer: Answer) -> Cursor:
-    """The cursor behind the last row of an answer."""
+def behind(asked: Asked, answer: Answer) -> Cursor:
+    """What a page token holds that goes on behind the last row of an answer."""
     places = order_of(asked.query, asked.values)["places"]
     keys = [answer.rows[-1][place] for place in places]
     lineage, seq = tokens.read_sync_token(answer.sync_token) if answer.sync_token else (0, 0)
     return Cursor(lineage, seq, answer.total or 0, answer.exact, answer.offset + len(answer.rows), keys)
+
+
+def _limit_heap(connection: store.Connection, heap_bytes: int) -> None:
+    if heap_bytes:
+        connection.execute(f"PRAGMA hard_heap_limit={heap_bytes}")
 
 
 def _read(reader: store.Reader | store.Nowhere, asked: Asked, deadline: float) -> Answer:
@@ -188,7 +146,7 @@ def _read(reader: store.Reader | store.Nowhere, asked: Asked, deadline: float) -
         last = answer.rows[-1][query["arrivals"]["place"]] if more and "after" in values else state[1]
         answer.sync_token = tokens.sync_token(state[0], last)
     if more and "after" not in values:
-        answer.next_page_token = page_token(asked, _behind(asked, answer))
+        answer.next_page_token = page_token(asked, behind(asked, answer))
     return answer
 
 

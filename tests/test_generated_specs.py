@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from kube9 import bind, compiler, errors, migrations, query
+from kube9 import bind, compiler, errors, migrations, paging, query
 
 REAL = (ROOT / "queries.yaml").read_text()
 TEXTS = ["title", "description", "object_kind", "object_namespace", "object_name", "reason", "node", "component", "severity"]
@@ -214,7 +214,7 @@ def answer(path: str, plan: dict, given: dict) -> tuple[list[tuple], int]:
     """All rows by following the pages, and the total that page 1 gave."""
     asked = bind.bind(plan, plan["queries"]["made"], given, 0)
     found, total = [], None
-    for page in query.pages(lambda asked: query.run(path, asked, 10), asked):
+    for page in paging.pages(lambda asked: query.run(path, asked, 10), asked):
         total = page.total if total is None else total
         found += page.rows
         assert len(found) <= 1000
