@@ -1,6 +1,5 @@
 """Whether the database can be read, and when the heartbeat in it was last committed."""
 
-import os
 import sqlite3
 import threading
 import time
@@ -52,7 +51,7 @@ class Pulse:
 
     def _read(self) -> None:
         try:
-            size = size_bytes(self._path)
+            size = store.size_bytes(self._path)
             with self._counts.query(), store.open_reader(self._path, self._patience_s) as reader:
                 found = reader.connection.execute("SELECT beat_at FROM heartbeat").fetchone()
             database = Database(last_commit_at=found and found[0], size_bytes=size)
@@ -61,15 +60,3 @@ class Pulse:
         except sqlite3.Error as error:
             database = Database(problem=str(store.translate(error, self._path)), size_bytes=size)
         self._taken = _Taken(database, time.monotonic())
-
-
-def size_bytes(path: str) -> int:
-    """Size of a database and its -wal; what is not there has none. The file is not opened."""
-    return sum(_size(name) for name in (path, f"{path}-wal"))
-
-
-def _size(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return 0

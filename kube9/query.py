@@ -1,6 +1,5 @@
 """Answering: run one statement on the database, and say where its rows stand in the whole."""
 
-import os
 import time
 
 from kube9 import coverage, errors, store, times, tokens
@@ -253,15 +252,9 @@ def _as_stored(connection: store.Connection, known: str | None, word: str) -> st
 def _context(asked: Asked, path: str) -> "dict[str, Any]":
     """What `sql:` may use besides its filters."""
     names = asked.query["context"]
-    size = 0
-    for name in (path, f"{path}-wal"):
-        try:
-            size += os.stat(name).st_size
-        except OSError:
-            pass  # a -wal comes and goes
     found: dict[str, Any] = {
         "program_version": __version__, "known_schema_version": store.newest_version(),
-        "database_path": path, "database_size_bytes": size,
+        "database_path": path, "database_size_bytes": store.size_bytes(path),
     }  # fmt: skip
     if "capabilities" in names or "query_problems" in names:
         found |= {"capabilities": "[]", "query_problems": "[]"}

@@ -209,6 +209,17 @@ def translate(error: Exception, path: str) -> errors.Kube9Error:
     return errors.Internal("SQLite refused a statement", f"{path}: {error} ({name})")
 
 
+def size_bytes(path: str) -> int:
+    """Size of a database and its -wal; what is not there has none. The file is not opened."""
+    size = 0
+    for name in (path, f"{path}-wal"):
+        try:
+            size += os.stat(name).st_size
+        except OSError:
+            pass  # a -wal comes and goes
+    return size
+
+
 def looks(path: str) -> tuple[int, int, tuple[int, int] | None]:
     """What tells that a file was written: its time and size, and those of its -wal."""
     try:
