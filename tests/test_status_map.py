@@ -5,7 +5,6 @@ import logging
 import socket
 import sqlite3
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from impatient import SETTINGS
 from loopback import Serving, kubeconfig
 from test_docs import coded, table
 from test_metrics import read, value
-from test_serve import ALWAYS, locked, recorded
+from test_serve import ALWAYS, locked, recorded, until
 
 from kube9 import errors, health, migrations, selection, status_map, store, times
 from kube9.census import Census
@@ -58,13 +57,6 @@ def serve(kube9: Kube9, server: FaultyServer) -> Iterator[Callable[..., Serving]
 def statuses(server: FaultyServer) -> list[dict]:
     """What was written, the first first."""
     return [json.loads(patched.body["data"]["status"]) for patched in list(server.patched)]
-
-
-def until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 # What it says.
