@@ -33,7 +33,7 @@ class Place:
     """Where the operator runs, as kubectl is told: a namespace, and where they are given a context and a kubeconfig.
 
     Raises:
-        InvalidArgument: the namespace can be none, or what is given is empty.
+        InvalidArgument: no namespace can have that name, or a context or kubeconfig is empty.
     """
 
     __slots__ = ("context", "kubeconfig", "namespace")
