@@ -1,16 +1,12 @@
 """Rights on a real API server: what docs/permissions.md lists is enough, and one that is taken away stops one watch."""
 
 import gc
-import itertools
-import json
-import os
-import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from accounts import Account, account, documented  # noqa: F401 - a fixture
 from cluster.api import Api, wait_for
-from conftest import ROOT, Kube9
+from conftest import Kube9
 from impatient import Impatient
 from test_cluster import api, rows  # noqa: F401 - a fixture
 
@@ -18,52 +14,10 @@ from kube9.resources import WATCHED
 
 # Python's ssl forgets to close a socket that is ended from another thread.
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:unclosed <ssl:ResourceWarning")]
-RBAC = "/apis/rbac.authorization.k8s.io/v1"
-ROW = re.compile(r"\| (\S+) \| `(\S+)` \| ([a-z, ]+) \|")
-numbers = itertools.count()
-Rules = dict[str, dict]
-
-
-def documented(heading: str = "# What kube9 must be allowed to do") -> Rules:
-    """The rules below a heading of docs/permissions.md, by resource."""
-    page = (ROOT / "docs" / "permissions.md").read_text()
-    found = ROW.findall(page.partition(f"{heading}\n")[2].partition("\n## ")[0])
-    return {
-        resource: {"apiGroups": ["" if group == "core" else group], "resources": [resource], "verbs": verbs.split(", ")}
-        for group, resource, verbs in found
-    }
-
-
-class Account:
-    """A service account with a ClusterRole of its own, or a Role in one namespace, and a kubeconfig of it."""
-
-    def __init__(self, admin: Api, name: str, folder: Path, namespace: str | None = None) -> None:
-        self.admin, self.name, self.kubeconfig = admin, name, folder / "kubeconfig"
-        kind, scope = ("Role", f"{RBAC}/namespaces/{namespace}/") if namespace else ("ClusterRole", f"{RBAC}/cluster")
-        self._roles = f"{scope}roles"
-        accounts = "/api/v1/namespaces/default/serviceaccounts"
-        admin.request("POST", accounts, {"metadata": {"name": name}})
-        token = admin.request("POST", f"{accounts}/{name}/token", {"spec": {"expirationSeconds": 3600}})["status"]["token"]
-        config = json.loads(Path(os.environ["KUBECONFIG"]).read_text())
-        config["users"][0]["user"] = {"token": token}
-        self.kubeconfig.write_text(json.dumps(config))
-        admin.request("POST", self._roles, {"metadata": {"name": name}, "rules": []})
-        subject = {"kind": "ServiceAccount", "namespace": "default", "name": name}
-        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}
-        admin.request("POST", f"{scope}rolebindings", {"metadata": {"name": name}, "subjects": [subject], "roleRef": role})
-
-    def may(self, rules: Rules) -> None:
-        """Exactly so much, from now on."""
-        self.admin.request("PATCH", f"{self._roles}/{self.name}", {"rules": list(rules.values())})
 
 
 @pytest.fixture
-def account(api: Api, tmp_path: Path) -> Account:  # noqa: F811
-    return Account(api, f"recorder-{next(numbers)}", tmp_path)
-
-
-@pytest.fixture
-def recorder(kube9: Kube9, account: Account) -> Iterator[Impatient]:
+def recorder(kube9: Kube9, account: Account) -> Iterator[Impatient]:  # noqa: F811
     account.may(documented())
     running = Impatient(kube9, account.kubeconfig)
     wait_for("all is watched", lambda: running.json("/healthz")["status"] == "healthy")
@@ -80,7 +34,7 @@ def test_the_page_lists_what_is_watched() -> None:
 @pytest.mark.parametrize("taken", ["pods", "namespaces", "events"])
 def test_a_right_that_is_taken_away_and_comes_back(
     recorder: Impatient,
-    account: Account,
+    account: Account,  # noqa: F811
     api: Api,  # noqa: F811
     kube9: Kube9,
     taken: str,
@@ -126,7 +80,7 @@ def gaps(kube9: Kube9) -> list[dict]:
 
 
 @pytest.mark.parametrize("verb", ["list", "watch"])
-def test_neither_verb_serves_without_the_other(kube9: Kube9, account: Account, verb: str) -> None:
+def test_neither_verb_serves_without_the_other(kube9: Kube9, account: Account, verb: str) -> None:  # noqa: F811
     every = documented()
     account.may({resource: rule | {"verbs": [v for v in rule["verbs"] if v != verb]} for resource, rule in every.items()})
     running = Impatient(kube9, account.kubeconfig)

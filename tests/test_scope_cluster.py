@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from accounts import Account, Rules, documented
 from cluster.api import Api, wait_for
 from conftest import Kube9
 from loopback import Serving
 from test_cluster import api, rows  # noqa: F401 - a fixture
-from test_permissions_cluster import Account, Rules, documented
 
 from kube9.resources import WATCHED
 

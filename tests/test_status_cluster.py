@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from accounts import RBAC, Account, account, documented  # noqa: F401 - a fixture
 from cluster.api import Api
 from conftest import Kube9
 from loopback import Serving
 from test_cluster import api, rows  # noqa: F401 - a fixture
-from test_permissions_cluster import RBAC, Account, account, documented  # noqa: F401 - a fixture
 
 from kube9 import apiserver, responses, status_map
 
