@@ -12,11 +12,11 @@ from urllib.parse import urlencode
 
 import charts
 import pytest
+from accounts import documented
 from cluster.api import Api, wait_for
 from cluster.operator_pod import CHART
 from cluster.tools import helm, kubectl
 from test_cluster import api  # noqa: F401 - a fixture
-from test_permissions_cluster import documented
 
 pytestmark = pytest.mark.cluster
 POD = "kube9-operator-0"
