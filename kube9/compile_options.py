@@ -12,6 +12,7 @@ from kube9.spec import PYTHON_HAS, SCALARS, Filter, Group, Message, Page, Query,
 
 CONTEXT = (  # for `sql:`
     "now", "program_version", "known_schema_version", "database_path", "database_size_bytes", "capabilities", "query_problems",
+    "asked_namespace",
 )  # fmt: skip
 PROGRAM_FLAGS = ("--help", "-h", "--version")
 PYTHON_TAKES = ("self", "timeout", "request", *CONTEXT)  # parameters of a library method, and of `sql:`

@@ -252,9 +252,11 @@ def _as_stored(connection: store.Connection, known: str | None, word: str) -> st
 def _context(asked: Asked, path: str) -> "dict[str, Any]":
     """What `sql:` may use besides its filters."""
     names = asked.query["context"]
+    namespaces = _namespaces(asked) or []
     found: dict[str, Any] = {
         "program_version": __version__, "known_schema_version": store.newest_version(),
         "database_path": path, "database_size_bytes": store.size_bytes(path),
+        "asked_namespace": namespaces[0] if len(namespaces) == 1 else None,
     }  # fmt: skip
     if "capabilities" in names or "query_problems" in names:
         found |= {"capabilities": "[]", "query_problems": "[]"}

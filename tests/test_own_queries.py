@@ -186,6 +186,24 @@ with kube9.connect({str(own.db)!r}) as db:
     assert done.stdout.splitlines() == [f"FailingPodsResponse FailingPod {name} {failures} {count}", "refused"], done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        ((), None),
+        (("--object-namespace", "shop"), "shop"),
+        (("--object-namespace", "shop", "--object-namespace", "default"), None),
+        (("--reason", "BackOff"), None),
+    ],
+)
+def test_sql_of_ones_own_learns_which_namespace_alone_is_asked_for(own: Own, words: tuple[str, ...], asked: str | None):
+    filters = "object-namespace: {column: object_namespace, op: in}, reason: {column: reason}"
+    sql = "SELECT :asked_namespace AS n, count(*) AS events FROM events WHERE {filters}"
+    own.write(declared(sql=sql, fields="{n: string, events: integer}", more=f"    filters: {{{filters}}}\n"))
+    (row,) = own.query("mine", *words).json["mine_rows"]
+    assert row["n"] == asked
+    assert not words or 0 < row["events"] < rows(own.db, "SELECT count(*) FROM events")[0][0]  # still a filter
+
+
 def test_capabilities_tell_it_from_a_built_in(own: Own):
     own.write(QUERY)
     found = {listed["name"]: listed["own"] for listed in own.query("capabilities").json["queries"]}

@@ -203,6 +203,16 @@ def test_a_timeline_covers_the_namespace_alone(asked: Kube9) -> None:
     assert covered("-n", "shop") == [True] * 12
 
 
+def test_a_timeline_counts_the_namespace_alone(kube9: Kube9) -> None:
+    seen = {"firstTimestamp": at("10:00"), "lastTimestamp": at("10:00")}
+    kube9.record(
+        *(make_event(f"web-{number}.1", namespace, **seen) for number, namespace in enumerate(("shop", "shop", "other")))
+    )
+    for words, events in (((), 3), (("-n", "shop"), 2), (("-n", "other"), 1), (("-n", "none"), 0)):
+        rows = kube9.query(*TIMELINE, *HOUR, *words).json["event_intervals"]
+        assert sum(row["events"] for row in rows) == events, words
+
+
 def test_every_query_with_a_window_knows_the_namespace(asked: Kube9) -> None:
     for query in ("list", "summary", "noisy", "reasons", "timeline"):
         assert asked.query("events", query, *HOUR).json["coverage"]["complete"] is False
