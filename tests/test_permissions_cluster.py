@@ -1,6 +1,7 @@
 """Rights on a real API server: what docs/permissions.md lists is enough, and one that is taken away stops one watch."""
 
 import gc
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,7 @@ from conftest import Kube9
 from impatient import Impatient
 from test_cluster import api, rows  # noqa: F401 - a fixture
 
+from kube9.gaps import SHORT_MS
 from kube9.resources import WATCHED
 
 # Python's ssl forgets to close a socket that is ended from another thread.
@@ -43,6 +45,7 @@ def test_a_right_that_is_taken_away_and_comes_back(
     needed = taken == "events"
     account.may({resource: rule for resource, rule in documented().items() if resource != taken})
     wait_for("it is refused", lambda: recorder.forbidden())
+    refused_at = time.monotonic()
     assert recorder.forbidden() == {taken}
     assert recorder.ready() is not needed
     told = recorder.json("/readyz")
@@ -62,6 +65,7 @@ def test_a_right_that_is_taken_away_and_comes_back(
         until = events_watch(recorder)["proven_at"]
         wait_for("and a silence is proven", lambda: events_watch(recorder)["proven_at"] > until)
         assert "forbidden" not in events_watch(recorder)["failures"]
+    wait_for("it is long enough for a gap", lambda: time.monotonic() > refused_at + SHORT_MS / 1000)
     account.may(documented())
     wait_for("it is watched again", lambda: recorder.json("/healthz")["status"] == "healthy")
     wait_for("what happened meanwhile is recorded", lambda: rows(kube9, namespace) == [("meanwhile", 1)])
