@@ -14,7 +14,7 @@ except ImportError:  # pragma: no cover - another Python than CPython
 from kube9.bind import Asked
 from kube9.coverage import Coverage
 from kube9.query import Answer
-from kube9.streams import is_terminal, say, write
+from kube9.streams import harmless, is_terminal, say, write
 
 PADDING = "  "
 DOCUMENTS = ("json", "yaml")  # the others are written page by page
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 def document(answer: Answer, plan: "Plan", chosen: "dict[str, Any]") -> None:
     """Write an answer to stdout as one document, in the chosen format."""
     answer = only(answer, chosen["fields"])
-    write(yaml(answer, plan) if chosen["format"] == "yaml" else _for_caller(json(answer, plan)))
+    write(_shown(yaml(answer, plan) if chosen["format"] == "yaml" else _for_caller(json(answer, plan))))
 
 
 def only(answer: Answer, fields: "list[str] | None") -> Answer:
@@ -122,11 +122,11 @@ class Lines:
         """Write a page; `last` says that none follows, though there may be more rows. False when the reader has gone."""
         if self.form == "name":
             place = answer.query["fields"].index(self.name)
-            text = "".join(f"{' '.join(row[place].split())}\n" for row in answer.rows if row[place] is not None)
+            text = _shown("".join(f"{' '.join(row[place].split())}\n" for row in answer.rows if row[place] is not None))
         else:
             answer = only(answer, self.fields)
             kinds = [self.types[field]["type"] for field in answer.fields]
-            text = _for_caller(self._json(answer, kinds)) if self.form == "jsonl" else self._csv(answer, kinds)
+            text = _shown(_for_caller(self._json(answer, kinds))) if self.form == "jsonl" else self._csv(answer, kinds)
         going_on = write(text)
         if going_on and last and answer.next_page_token and is_terminal(sys.stderr):
             say(f"{len(answer.rows)} of {total_of(answer)}; --all gives every row")
@@ -145,7 +145,12 @@ class Lines:
         self.headers = False
         for row in answer.rows:
             lines.append(",".join(_csv_value(value, kind) for value, kind in zip(row, kinds, strict=True)))
-        return "".join(f"{line or EMPTY}\r\n" for line in lines)
+        return "".join(f"{_shown(line) or EMPTY}\r\n" for line in lines)
+
+
+def _shown(text: str) -> str:
+    """What is written for programs, where a terminal shows it: in JSON it is the same data, in the others it may not be."""
+    return harmless(text) if is_terminal(sys.stdout) else text
 
 
 def _for_caller(text: str) -> str:

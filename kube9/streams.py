@@ -47,7 +47,7 @@ def say(text: str) -> None:
 
 def harmless(text: str) -> str:
     """Text in which no character steers a terminal: what cannot be printed is written as `\\uXXXX`, as JSON has it."""
-    if text.isprintable():
+    if text.replace("\n", "").isprintable():
         return text
     from json import dumps
 

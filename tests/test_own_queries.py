@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import shutil
+import site
 import subprocess
 import sys
 import tempfile
@@ -442,6 +443,18 @@ def test_serve_keeps_the_plan_for_those_who_cannot_compile(served):
     before = kept.stat().st_ino
     assert keep(own, env) == "[]"
     assert kept.stat().st_ino == before  # it fits, so it is not written again
+
+
+@pytest.mark.scenario("SPEC-05")
+def test_serve_keeps_the_plan_where_only_a_launcher_knows_where_kube9_lies(served, tmp_path: Path):
+    own, env, data = served
+    launcher = tmp_path / "kube9"  # as in the image, where no environment and no site-packages tells
+    launcher.write_text(f"import sys; sys.path += {[str(ROOT), *site.getsitepackages()]!r}; {KEEP}")
+    known = {name: value for name, value in (own.env | env).items() if name != "PYTHONPATH"}
+    bare = str(Path(sys.base_prefix) / "bin" / "python3")  # into which nothing is installed
+    done = subprocess.run([bare, "-IS", str(launcher)], env=known, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "[]", "")
+    assert len(list(data.glob("queries-*.marshal"))) == 1
 
 
 @pytest.mark.scenario("SPEC-05")

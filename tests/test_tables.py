@@ -360,6 +360,17 @@ def test_one_event_with_its_whole_text_is_as_safe(hostile: Kube9, text: str):
     assert steering(shown.out) == set()
 
 
+@pytest.mark.scenario("CLI-15")
+@pytest.mark.parametrize("form", ["json", "yaml", "jsonl", "csv", "name"])
+def test_what_is_for_programs_is_as_safe_where_a_terminal_shows_it(hostile: Kube9, form: str):
+    words = [*LIST, "--limit", "1000", "--format", form]
+    shown = on_terminal(hostile, *words, width=200)
+    assert shown.code == 0
+    assert steering(shown.out.replace("\r\n", "\n")) == set()
+    if form == "json":
+        assert json.loads(shown.out)["events"] == hostile.query(*words).json["events"]
+
+
 def test_markup_is_text(hostile: Kube9):
     assert "a[bold red]no[/] :fire:z" in hostile.query(*SHOWING["reasons"], "--limit", "1000", "--format", "table").out
 
