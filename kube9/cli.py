@@ -14,6 +14,7 @@ import cyclopts
 from kube9 import commands, errors, fresh, plan, render, streams
 from kube9.answer import answer
 from kube9.application import Request, application, program
+from kube9.kubectl import OPTIONS
 
 EXIT_CODES = {"DEADLINE_EXCEEDED": 2, "PERMISSION_DENIED": 3}
 
@@ -67,6 +68,8 @@ def read(compiled: plan.Plan, words: list[str]) -> Request | int | None:
         advice = f"is the value of the option before it missing? `{command} --help` shows what is possible"
         raise errors.InvalidArgument(f'unexpected "{stray}"', advice) from None
     except cyclopts.CycloptsError as error:
+        if isinstance(error, cyclopts.UnknownOptionError) and words[0] == "query":
+            _known_before_it(error.token.keyword or "")
         message = " ".join(str(error).split())
         command = " ".join([program(), *(error.command_chain or ())])
         raise errors.InvalidArgument(message, f"`{command} --help` shows what is possible") from None
@@ -78,6 +81,8 @@ def _known_command(app: cyclopts.App, words: list[str], compiled: plan.Plan) -> 
     at = app
     for index, word in enumerate(words):
         known = [name for name in at if not name.startswith("-")]
+        if index and words[0] == "query":
+            _known_before_it(word)
         if word.startswith("-") and any(later in known for later in words[index + 1 :]):
             details = f"options go behind it: {program()} query events list {word} …"
             raise errors.InvalidArgument(f"{word} stands before the command", details)
@@ -94,6 +99,13 @@ def _known_command(app: cyclopts.App, words: list[str], compiled: plan.Plan) -> 
                 details += "\nfiles of KUBE9_QUERIES that are left out:\n" + "\n".join(compiled["problems"])
             raise errors.InvalidArgument(f'no command "{" ".join(words[: index + 1])}"{hint}', details)
         at = at[word]
+
+
+def _known_before_it(word: str) -> None:
+    """Raise InvalidArgument where the word is an option that says whom to ask, which `kube9.laptop` reads."""
+    flag = word.partition("=")[0]
+    if flag in OPTIONS:
+        raise errors.InvalidArgument(f"{flag} goes before `query`", f"kube9 {flag} … query …, or kubectl kube9 {flag} … query …")
 
 
 def fail(error: errors.Kube9Error, wants: str) -> int:

@@ -95,7 +95,13 @@ def _only_queries(words: list[str]) -> None:
         raise errors.InvalidArgument("there is no command", "query goes behind the options: kube9 --context NAME query …")
     if words[0][:1] == "-":
         details = f"before it there are {', '.join(OPTIONS)}; what belongs to the query goes behind it"
+        if words[0].partition("=")[0] in ("-n", "--namespace"):
+            details = f"--operator-namespace says where the operator runs, {words[0]} behind the query what it is about"
         raise errors.InvalidArgument(f"{words[0]} stands before `query`", details)
+    from kube9.fixed_commands import COMMANDS
+
+    if words[0] not in {name.split()[0] for name in COMMANDS}:
+        raise errors.InvalidArgument(f"`{words[0]}` is no command", f"a question begins with `query`: query {' '.join(words)}")
     what = f"`{words[0]}` cannot be asked of the operator in a cluster"
     raise errors.InvalidArgument(what, f"`query` can; without {', '.join(OPTIONS)} before it, `kube9 {words[0]}` works here")
 

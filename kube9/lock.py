@@ -19,7 +19,8 @@ def held(path: str) -> Iterator[None]:
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise errors.PermissionDenied("cannot write beside the database", f"{lock}: {error.strerror}") from None
+        todo = f"let user {os.geteuid()} write into {os.path.dirname(lock)}"
+        raise errors.PermissionDenied("cannot write beside the database", f"{lock}: {error.strerror}; {todo}") from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

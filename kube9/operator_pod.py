@@ -17,6 +17,8 @@ PROGRAM = "kube9"  # which writes UTF-8; kube9-operator writes JSON in ASCII, fo
 LABEL = "app.kubernetes.io/name=kube9-operator"
 LOOKED_FOR_S = 30.0  # for finding the pod
 TRAILER = b"command terminated with exit code "
+KILLED = (137, 143)  # by SIGKILL, by SIGTERM: nothing was said then
+WHY_KILLED = "it took more memory than it may: ask for less; or the pod was stopped: try again"
 # How lines begin that kubectl writes when it fails itself. kube9's own last words are held back with them, to the end.
 LAST_WORDS = (b"E", b"error:", b"Unable to connect", b"The connection to the server")
 ROLE = "bind the Role kube9-operator-reader of namespace {}, which the chart makes (get and list of pods, create of pods/exec)"
@@ -96,6 +98,8 @@ class Exec:
         if code and not self._said.endswith(trailer):
             self._fail(code)
             return found, None
+        if code in KILLED:
+            raise errors.Unavailable("the query was killed in the operator's pod", WHY_KILLED)
         said = self._said[: -len(trailer)] if code else self._said
         if said:
             found.append((ERR, said))
@@ -181,8 +185,9 @@ def find(place: Place) -> str:
     for pod in pods:
         if _container(pod).get("ready") and "deletionTimestamp" not in pod["metadata"]:
             return str(pod["metadata"]["name"])
+    why = f"kubectl describe pod -n {place.namespace} {pods[0]['metadata']['name']}"
     states = "; ".join(f"{pod['metadata']['name']}: {_state(pod)}" for pod in pods)
-    raise errors.Unavailable("the operator's pod is not ready", f"{states}: try again, or look with kubectl describe pod")
+    raise errors.Unavailable("the operator's pod is not ready", f"{states}: try again, or see {why}")
 
 
 def _container(pod: "dict[str, Any]") -> "dict[str, Any]":

@@ -22,7 +22,6 @@ CONNECT_S = 30.0
 LONGEST_S = 10 * 365 * 24 * 3600  # what no time limit is in the words of the command line
 EXAMPLE = f"such as {SCHEME}kube9-system?context=NAME&kubeconfig=FILE, where %26 is & and %25 is %"
 ERRORS = {kind.code: kind for kind in errors.Kube9Error.__subclasses__()}
-KILLED = 137  # the exit code of a command that was killed
 Row = dict[str, Any]
 
 
@@ -189,10 +188,6 @@ def _error(code: int, said: str) -> errors.Kube9Error:
         found = json.loads(said.strip().rpartition("\n")[2])
         message, details, status = found.pop("error"), found.pop("details"), found.pop("code")
     except (ValueError, KeyError, AttributeError, TypeError):
-        if code == KILLED:
-            return errors.Unavailable(
-                "the query was killed in the operator's pod", "it took more memory than it may: ask for less"
-            )
         what = f"the operator's kube9 ended with exit code {code}"
         return errors.Unavailable(what, said.strip()[-1000:] or "it said nothing: look at the pod")
     return ERRORS.get(status, errors.Kube9Error)(message, details, **found)

@@ -44,6 +44,7 @@ if answer := os.environ.get("STAND_IN_ANSWER"):
         sys.stdout.write(file.read())
     sys.exit(0)
 code = subprocess.run(words[at + 1 :], check=False).returncode
+code = code if code >= 0 else 128 - code  # a signal, as a container runtime has it
 if code:
     print(f"command terminated with exit code {code}", file=sys.stderr)
 sys.exit(code)

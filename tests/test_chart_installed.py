@@ -102,6 +102,12 @@ def test_the_recorder_may_do_what_the_page_lists_and_nothing_else(release: str):
     assert given(release, "kube9-operator", release) == on_the_page() | {("configmaps", STATUS, "patch")}
 
 
+def test_the_notes_warn_of_nothing_where_a_policy_keeps_readers_out(release: str):
+    notes = helm("get", "notes", "kube9", "--namespace", release)
+    assert "The first commands" in notes
+    assert "WARNING" not in notes
+
+
 def test_an_account_that_is_given_nothing_has_nothing_that_shows(release: str):
     assert {resource for resource, *_ in rights(account(release, "nobody"), release)} == {
         "selfsubjectaccessreviews.authorization.k8s.io",

@@ -248,8 +248,11 @@ NOTES = {
     "who may ask": ({}, "--role=kube9-operator-reader", True),
     "nothing of it once somebody may": ({"reader.subjects": [GROUP]}, "--role=kube9-operator-reader", False),
     "what goes with the pod": ({"persistence.enabled": False}, "WARNING: persistence.enabled is false", True),
-    "nothing of it where a claim is": ({}, "WARNING", False),
+    "nothing of it where a claim is": ({}, "WARNING: persistence", False),
     "rights that are not given": ({"rbac.create": False}, "WARNING: rbac.create is false", True),
+    "readers that are bound to nothing": ({"rbac.create": False, "reader.subjects": [GROUP]}, "no effect", True),
+    "a recorder that is open to readers": ({"watch.namespace": "shop"}, "out of the container recorder", True),
+    "one that is open by choice": ({"reader.restrictExec": False}, "reader.restrictExec is false", True),
     "the one namespace": ({"watch.namespace": "shop"}, "the events of the namespace shop", True),
 }
 

@@ -247,6 +247,7 @@ def test_without_a_pod_that_is_ready_it_says_what_there_is(laptop: Laptop, pods:
     done = laptop.ask("status", env={"STAND_IN_PODS": json.dumps(pods)})
     assert (done.code, done.out, done.error["code"]) == (1, "", "UNAVAILABLE")
     assert said in done.error["details"]
+    assert not pods or f"kubectl describe pod -n observed {pods[0]['metadata']['name']}" in done.error["details"]
 
 
 RUN = """
@@ -368,6 +369,17 @@ def test_an_answer_that_breaks_off_is_an_error(laptop: Laptop) -> None:
         assert "signal 9" in error["details"]
 
 
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_query_that_is_killed_in_the_pod_is_an_error(laptop: Laptop, how: signal.Signals) -> None:
+    with started(laptop, "events", "list", "--watch", "--limit", "1") as process:
+        assert process.stdout.readline()
+        (query,) = there(laptop)
+        os.kill(query, how)
+        assert process.wait(WAIT_S) == 1
+        error = json.loads(process.stderr.read())
+        assert (error["error"], error["code"]) == ("the query was killed in the operator's pod", "UNAVAILABLE")
+
+
 def test_a_watch_ends_with_the_stdin_of_its_caller(laptop: Laptop) -> None:
     with started(laptop, "events", "list", "--watch", "--limit", "1") as process:
         assert process.stdout.readline()
@@ -461,6 +473,30 @@ def test_the_plugin_explains_itself(laptop: Laptop, line: str) -> None:
 
 def test_the_plugin_has_a_version(laptop: Laptop) -> None:
     assert plugin(laptop, "--version").out == f"{__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "todo"),
+    [
+        ("events list", "query events list"),
+        ("staus", "query staus"),
+        ("-n kube9-system query status", "--operator-namespace"),
+        ("--namespace=kube9-system query status", "--operator-namespace"),
+    ],
+)
+def test_the_plugin_says_how_it_is_asked(laptop: Laptop, line: str, todo: str) -> None:
+    done = plugin(laptop, *line.split())
+    assert (done.code, done.out) == (1, "")
+    assert todo in done.err
+    assert "works here" not in done.err  # of commands that do
+    assert laptop.calls() == []
+
+
+@pytest.mark.parametrize("line", ["--context c status", "events list --operator-namespace=n", "status --kubeconfig f"])
+def test_where_to_ask_is_said_before_the_query(laptop: Laptop, line: str) -> None:
+    done = laptop.ask(*line.split())
+    assert (done.code, done.out, done.error["code"]) == (1, "", "INVALID_ARGUMENT")
+    assert "goes before `query`" in done.error["error"]
 
 
 @pytest.mark.parametrize("line", ["serve", "events list", "--db x query status", "import -"])

@@ -32,3 +32,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "kube9.claim" -}}
 {{ .Values.persistence.existingClaim | default (printf "%s-data" (include "kube9.name" .)) }}
 {{- end }}
+
+{{- /* Whether a policy keeps readers out of the container `recorder`: it needs a cluster that knows it, and is of the cluster. */ -}}
+{{- define "kube9.restrictsExec" -}}
+{{- $known := .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy" }}
+{{- and .Values.reader.restrictExec (not .Values.watch.namespace) $known }}
+{{- end }}
