@@ -105,7 +105,9 @@ def _known_before_it(word: str) -> None:
     """Raise InvalidArgument where the word is an option that says whom to ask, which `kube9.laptop` reads."""
     flag = word.partition("=")[0]
     if flag in OPTIONS:
-        raise errors.InvalidArgument(f"{flag} goes before `query`", f"kube9 {flag} … query …, or kubectl kube9 {flag} … query …")
+        raise errors.InvalidArgument(
+            f"{flag} goes before `query`", f"kube9 {flag} … query …, or kubectl kube9 {flag} … query …"
+        )
 
 
 def fail(error: errors.Kube9Error, wants: str) -> int:
