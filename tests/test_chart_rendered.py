@@ -254,6 +254,8 @@ NOTES = {
     "a recorder that is open to readers": ({"watch.namespace": "shop"}, "out of the container recorder", True),
     "one that is open by choice": ({"reader.restrictExec": False}, "reader.restrictExec is false", True),
     "the one namespace": ({"watch.namespace": "shop"}, "the events of the namespace shop", True),
+    "questions about it alone, which are covered": ({"watch.namespace": "shop"}, "events list -n shop --since", True),
+    "questions about all of them": ({}, "events list --since", True),
 }
 
 
