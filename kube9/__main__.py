@@ -46,13 +46,15 @@ def _run(words: list[str], first: "Callable[[list[str]], int | None]") -> int:
 
 def _at_once(words: list[str]) -> int | None:
     """Do what needs no command line library and return the exit code; None, and nothing done, where it does."""
-    if "KUBE9_CALLER" in os.environ:  # somebody asks from afar
+    heard = "KUBE9_CALLER" in os.environ  # somebody asks from afar
+    if heard:
         from kube9 import caller
 
         caller.listen()
+        heard = caller.listening()
     first = words[0] if words else ""
     if first == "query":
-        if os.getppid() == 0 and os.getpid() != 1:
+        if os.getppid() == 0 and os.getpid() != 1 and not heard:
             _end_in_time()
         return first_try(words)
     if first == "__complete":

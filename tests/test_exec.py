@@ -43,6 +43,19 @@ def test_an_answer_that_nobody_takes_does_not_wait_for_ever(kube9: Kube9, contai
     assert len(taken) >= 65_536  # all that a pipe holds
 
 
+@pytest.mark.scenario("LIB-07")
+def test_an_answer_to_a_caller_who_is_heard_of_may_take_its_time(kube9: Kube9, container: int) -> None:
+    kube9.record(*(make_event(f"event-{number}.1") for number in range(500)))
+    words = ["nsenter", "--target", str(container), "--pid", *kube9.command("query", "events", "list", "--all", "-o", "jsonl")]
+    env = kube9.env | {"KUBE9_CALLER": "60", "KUBE9_EXEC_SECONDS": "1"}
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env) as asked:
+        time.sleep(3)  # as a pager does; the pipe is full
+        assert asked.poll() is None
+        assert asked.stdout is not None
+        assert asked.stdout.read().count(b"\n") == 500
+        assert asked.wait(30) == 0
+
+
 @pytest.mark.parametrize("limit", ["", "soon", "-1"])
 def test_any_other_answer_is_as_ever(kube9: Kube9, container: int, limit: str) -> None:
     kube9.record(make_event("event.1"))
