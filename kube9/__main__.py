@@ -34,6 +34,8 @@ def _run(words: list[str], first: "Callable[[list[str]], int | None]") -> int:
     try:
         code = first(words)
         if code is None:
+            if os.getpid() == 1:
+                _end_when_told()
             from kube9.cli import run  # cyclopts: 70 ms
 
             return run(words)
@@ -67,6 +69,17 @@ def _at_once(words: list[str]) -> int | None:
 
         return laptop.first_try(words)
     return None
+
+
+def _end_when_told() -> None:
+    """Let SIGTERM end this process until `serve` knows better.
+
+    The first process of a container gets no signal that it does not handle: a pod that is deleted while it starts would stay
+    for its whole grace period.
+    """
+    import _signal  # type: ignore[import-not-found]  # as below
+
+    _signal.signal(_signal.SIGTERM, lambda number, _: os._exit(128 + number))
 
 
 def _end_in_time() -> None:

@@ -1,6 +1,7 @@
 """A command that is exec'd into a container, as it looks from within: no parent, and not the container's own process."""
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -41,6 +42,20 @@ def test_an_answer_that_nobody_takes_does_not_wait_for_ever(kube9: Kube9, contai
         taken = asked.stdout.read()
     assert 0 < taken.count(b"\n") < 500
     assert len(taken) >= 65_536  # all that a pipe holds
+
+
+def test_the_first_process_of_a_container_ends_when_it_is_told(kube9: Kube9) -> None:
+    command = ["unshare", "--pid", "--fork", "--kill-child", *kube9.command("import", "-")]  # which waits for its stdin
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=kube9.env) as outer:
+        children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
+        deadline = time.monotonic() + 30
+        while outer.poll() is None and time.monotonic() < deadline:
+            for pid in children.read_text().split():
+                os.kill(int(pid), signal.SIGTERM)  # again, for it may not have begun
+            time.sleep(0.05)
+        ended = outer.poll()
+        outer.kill()
+    assert ended == 128 + signal.SIGTERM
 
 
 @pytest.mark.scenario("LIB-07")
