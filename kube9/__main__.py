@@ -88,7 +88,7 @@ def _end_in_time() -> None:
     The runtime passes no signals, and keeps the pipes of a command whose caller is gone: one that writes more than they hold
     would wait for ever.
     """
-    import _signal  # type: ignore[import-not-found]  # the C part: `signal` costs 1 ms
+    import _signal  # the C part: `signal` costs 1 ms
 
     limit = os.environ.get("KUBE9_EXEC_SECONDS", "")
     _signal.alarm(int(limit) if limit.isascii() and limit.isdigit() else EXEC_S)
