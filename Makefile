@@ -36,7 +36,9 @@ test-cluster: .venv/ready
 	cd tests/extension && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	$(CLUSTER) run --node -- $(BIN)/pytest -m "cluster or node"
 
-test-all: test test-cluster
+# Side by side, because those with a cluster wait most of the time; what each printed comes in one piece.
+test-all: .venv/ready
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going test test-cluster
 
 check: .venv/ready
 	$(BIN)/ruff format --check .
