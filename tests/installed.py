@@ -22,7 +22,7 @@ queries:
     returns: page of Shuffled
     fields: {id: string, description: string}
     sql: |
-      WITH some AS (SELECT id, description FROM events LIMIT 400)
+      WITH some AS (SELECT id, substr(description, 1, 20) AS description FROM events LIMIT 400)
       SELECT a.id, a.description FROM some AS a, some AS b ORDER BY a.description || random()
   hungry rows:
     summary: Text that doubles without end

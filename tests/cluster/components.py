@@ -18,8 +18,9 @@ numbers = itertools.count()
 
 
 def kill(*names: str) -> None:
-    """Kill components of the cluster."""
-    _signal(signal.SIGKILL, names)
+    """Kill components of the cluster, and wait until they are gone: until then they hold their ports."""
+    killed = _signal(signal.SIGKILL, names)
+    wait_for("they are gone", lambda: not any(_lives(pid) for pid in killed))
 
 
 def start(*names: str, flags: tuple[str, ...] = ()) -> None:
@@ -67,10 +68,23 @@ def held(*names: str) -> Iterator[None]:
         _signal(signal.SIGCONT, names)
 
 
-def _signal(number: int, names: tuple[str, ...]) -> None:
+def _signal(number: int, names: tuple[str, ...]) -> list[int]:
+    """Signal components. Returns the pids of those that there were."""
+    found = []
     for name, pid in [line.split() for line in Path(os.environ["CLUSTER_PIDS"]).read_text().splitlines()]:
         if name in names:
             try:
                 os.kill(int(pid), number)
             except ProcessLookupError:
-                pass  # it was killed before
+                continue  # it was killed before
+            found.append(int(pid))
+    return found
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process has anything left; one that nobody has waited for has not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
