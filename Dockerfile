@@ -14,7 +14,7 @@ COPY schema schema
 COPY kube9 kube9
 RUN PYTHONPATH=/opt/kube9 python -m pip install --quiet --no-compile --no-deps --no-build-isolation --target /opt/kube9 .
 # What kube9 never imports, largest first. tests/test_image.py runs every command without it.
-#   kubernetes: 125 of its 126 MB are the asyncio client, and a class for each type and call of the API; kube9 reads lines of JSON
+#   kubernetes: all but 2 of its 126 MB are the asyncio client, and a class for each type and call of the API; kube9 reads lines of JSON
 #   aiohttp … yarl: for that asyncio client
 #   pygments, tzdata: colours of code that kube9 never shows, and time zones, which it has none of
 #   hatchling … trove_classifiers: built the wheel
@@ -27,8 +27,8 @@ RUN cd /opt/kube9 && rm -rf bin \
     && find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 FROM ${BASE}
-# Bytecode for the standard library too, which official images leave out: nothing can be written at run time, and a query would
-# compile for half a second. unchecked-hash: no file is looked at again to see whether it changed.
+# Bytecode for the standard library too, which official images leave out: nothing can be written at run time, and each query
+# would compile it anew. unchecked-hash: no file is looked at again to see whether it changed.
 # Nothing is installed into a running container, so pip and what would bring it back go.
 COPY --from=build /opt/kube9 /opt/kube9
 RUN cd /usr/local/lib/python3.*/ \
