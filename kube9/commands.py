@@ -43,8 +43,6 @@ def serve(
             settings.days_ms(retention_error_critical_days, "--retention-error-critical-days"),
         )
         retention_s = settings.interval_s(retention_interval, "--retention-interval")
-        chosen = selection.select(everything=record == "all", add=record_reason, skip=skip_reason)
-        api = apiserver.connect(kubeconfig, context)
         event_ttl_ms = settings.duration_ms(event_ttl, "--event-ttl", "give it as the API server's own flag has it")
         choices = cluster_recorder.Choices(
             health_port=health_port,
@@ -54,7 +52,8 @@ def serve(
             retention_s=retention_s,
             watching=watch.Settings(event_ttl_ms=event_ttl_ms),
         )
-        left = serve.serve(path, api, chosen, choices)
+        chosen = selection.select(everything=record == "all", add=record_reason, skip=skip_reason)
+        left = serve.serve(path, apiserver.connect(kubeconfig, context), chosen, choices)
     return 1 if left else 0
 
 

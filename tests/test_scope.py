@@ -133,6 +133,14 @@ def test_what_is_no_name_is_refused_at_once(kube9: Kube9, api: NamespacedApi, na
     assert api.asked == set()
 
 
+@pytest.mark.parametrize("wrong", ["--namespace=Shop", "--event-ttl=soon", "--retention-interval=soon"])
+def test_what_was_typed_is_read_before_anything_is_looked_for(kube9: Kube9, wrong: str) -> None:
+    done = kube9("serve", "--kubeconfig", "/nowhere", wrong)
+    assert (done.code, done.out) == (1, "")
+    assert wrong.partition("=")[0] in done.err
+    assert "kubeconfig" not in done.err
+
+
 # What is stored, by the writer itself.
 
 
